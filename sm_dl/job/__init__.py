@@ -1,0 +1,1 @@
+"""What was asked: one `Job`, from a YAML file or from an `/opt/ml` tree. No torch here."""

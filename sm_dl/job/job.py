@@ -1,0 +1,68 @@
+"""The job: which algorithm, with which hyperparameters, on which channels, on what, to where."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sm_dl.job.paths import Paths
+
+InputMode = Literal["File", "FastFile", "Pipe"]
+Distribution = Literal["FullyReplicated", "ShardedByS3Key"]
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+H_co = TypeVar("H_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class ChannelSource:
+    """One input by name: where its bytes are and what they claim to be."""
+
+    name: str
+    path: Path
+    """A file, or a folder whose files are all read."""
+    content_type: str | None = None
+    """As given by the user; None means: by the file extension."""
+    input_mode: InputMode = "File"
+    distribution: Distribution = "FullyReplicated"
+
+
+class Resources(BaseModel):
+    """What the job may run on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    instance_type: str = "local"
+    """`local` uses what the machine has; an `ml.*` type enforces the service's limits."""
+    instance_count: int = Field(default=1, ge=1)
+    """Hosts of the job."""
+    devices: Literal["auto"] | int = "auto"
+    """Processes per host: `auto` is one per GPU, or one on a machine without GPU."""
+    precision: Precision = "auto"
+    """Number format of the training arithmetic; `auto` is the algorithm's measured choice."""
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The machines of the job, as `resourceconfig.json` names them."""
+
+    current: str = "algo-1"
+    names: tuple[str, ...] = ("algo-1",)
+    network_interface: str | None = None
+
+
+@dataclass(frozen=True)
+class Job(Generic[H_co]):
+    """One training job. `H_co` is the type of its hyperparameters: raw values, or a checked model."""
+
+    algorithm: str
+    hyperparameters: H_co
+    channels: Mapping[str, ChannelSource]
+    paths: Paths
+    resources: Resources = field(default_factory=Resources)
+    hosts: Hosts = field(default_factory=Hosts)
+
+
+RawJob = Job[Mapping[str, object]]
+"""A job whose hyperparameters nobody has checked yet."""

@@ -1,0 +1,53 @@
+"""How a job ends: exit code, log line and `output/failure`, by culprit (contract, section 3.1)."""
+
+import errno
+import logging
+from collections.abc import Callable
+
+from sm_dl.errors import AlgorithmError, JobError, PlatformError
+from sm_dl.job.paths import Paths
+
+logger = logging.getLogger(__name__)
+
+FAILURE_CHARACTERS = 1024
+"""The platform shows no more than this of the failure file."""
+PLATFORM_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE}
+
+
+def run_to_exit_code(work: Callable[[], None], paths: Paths | None) -> int:
+    """Run `work` and return the exit code: 0 done, 1 algorithm, 2 user, 3 platform.
+
+    Args:
+        work: The whole job.
+        paths: Where to leave `output/failure`; None when not even that is known.
+    """
+    try:
+        if paths is not None:
+            paths.failure.unlink(missing_ok=True)
+        work()
+    except JobError as error:
+        return _fail(error, paths)
+    except MemoryError as error:
+        return _fail(PlatformError(f"out of memory (caused by MemoryError) {error}"), paths, error)
+    except Exception as error:  # noqa: BLE001 - the last floor: everything becomes an exit code
+        return _fail(_sorted(error), paths, error)
+    return 0
+
+
+def _sorted(error: Exception) -> JobError:
+    cause = f"(caused by {type(error).__name__})\n\n{error}"
+    if isinstance(error, OSError) and error.errno in PLATFORM_ERRNO:
+        return PlatformError(f"{error.strerror}: {error.filename} {cause}")
+    return AlgorithmError(f"the job stopped on an internal error {cause}")
+
+
+def _fail(error: JobError, paths: Paths | None, cause: BaseException | None = None) -> int:
+    logger.error("%s: %s", error.log_label, error, exc_info=cause)  # the trace stays in the log
+    if paths is not None:
+        text = f"{error.failure_label}: {error}"[:FAILURE_CHARACTERS]
+        try:
+            paths.output.mkdir(parents=True, exist_ok=True)
+            paths.failure.write_text(text)
+        except OSError as unwritable:
+            logger.error("%s: cannot be written (%s)", paths.failure, unwritable.strerror)  # noqa: TRY400 - the cause is named
+    return error.exit_code
