@@ -1,0 +1,1 @@
+"""One folder per algorithm, all on one plan; none imports another."""

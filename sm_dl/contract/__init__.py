@@ -1,0 +1,1 @@
+"""How an algorithm describes itself: hyperparameters, channels, metrics, placement. No torch."""

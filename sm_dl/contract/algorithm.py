@@ -1,0 +1,50 @@
+"""The record by which an algorithm joins the house: what it is, and how to fit and load it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sm_dl.contract.channels import Channel, check_channels
+from sm_dl.contract.codec import Predictor
+from sm_dl.contract.hyperparameters import Hyperparameters
+from sm_dl.contract.metrics import Metric
+from sm_dl.contract.placement import Placement
+from sm_dl.job.job import Job, RawJob
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """One algorithm, found by the name of its folder.
+
+    `fit` and `load` import torch when called, never before, so that `describe` stays light.
+    """
+
+    name: str
+    summary: str
+    paper: str
+    hyperparameters: type[Hyperparameters]
+    channels: tuple[Channel, ...]
+    metrics: tuple[Metric, ...]
+    placement: Placement
+    fit: Callable[[Job[Any]], None]
+    """Train on a checked job; leave the artifact in `job.paths.model`."""
+    load: Callable[[Path], Predictor[Any, Any]]
+    """Return a predictor from a model directory; needs no job."""
+
+    def check(self, job: RawJob) -> Job[Hyperparameters]:
+        """Return the job with checked hyperparameters and the channels that hold something.
+
+        Raises:
+            UserError: The algorithm does not accept this job.
+        """
+        self.placement.check(job.resources.instance_type, job.resources.instance_count)
+        hyperparameters = self.hyperparameters.parse(job.hyperparameters)
+        return Job(
+            algorithm=self.name,
+            hyperparameters=hyperparameters,
+            channels=check_channels(self.channels, job.channels),
+            paths=job.paths,
+            resources=job.resources,
+            hosts=job.hosts,
+        )

@@ -1,0 +1,81 @@
+"""Channels: what an algorithm reads, and whether a job brings it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sm_dl.content_types import parse
+from sm_dl.errors import UserError, near_miss
+from sm_dl.job.job import ChannelSource
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One input an algorithm knows by name."""
+
+    name: str
+    doc: str
+    content_types: tuple[str, ...]
+    required: bool = False
+    modes: tuple[str, ...] = ("File",)
+    distributions: tuple[str, ...] = ("FullyReplicated",)
+
+
+def check_channels(
+    declared: Sequence[Channel], given: Mapping[str, ChannelSource]
+) -> dict[str, ChannelSource]:
+    """Return the channels that hold something.
+
+    A channel whose folder is absent or empty counts as absent, with a warning when the
+    algorithm can do without it (contract, section 1.2).
+
+    Raises:
+        UserError: A required channel is missing, or one is unknown, or comes in a mode,
+            a distribution or a content type that the algorithm does not read.
+    """
+    known = {channel.name: channel for channel in declared}
+    present = {}
+    for name, source in given.items():
+        channel = known.get(name)
+        if channel is None:
+            hint = near_miss(name, known) or f" Known: {', '.join(known)}."
+            raise UserError(f"Extraneous channel found: {name}.{hint}")
+        _check_source(channel, source)
+        if _holds_files(source):
+            present[name] = source
+        elif not channel.required:
+            logger.warning(
+                "channel %s: %s is absent or empty; going on without it.", name, source.path
+            )
+    for channel in declared:
+        if channel.required and channel.name not in present:
+            missing = given.get(channel.name)
+            where = f" {missing.path} is absent or empty;" if missing else ""
+            raise UserError(
+                f"Missing required channel: {channel.name}.{where} "
+                f"expected {channel.doc[0].lower()}{channel.doc[1:]}"
+            )
+    return present
+
+
+def _check_source(channel: Channel, source: ChannelSource) -> None:
+    checks: list[tuple[str, str, tuple[str, ...]]] = [
+        ("input mode", source.input_mode, channel.modes),
+        ("distribution", source.distribution, channel.distributions),
+    ]
+    if source.content_type is not None:
+        checks.append(("content type", parse(source.content_type).name, channel.content_types))
+    for what, got, accepted in checks:
+        if got not in accepted:
+            raise UserError(
+                f"channel {channel.name}: {what}: expected one of {', '.join(accepted)}; "
+                f"got {got!r}.{near_miss(got, accepted)}"
+            )
+
+
+def _holds_files(source: ChannelSource) -> bool:
+    if source.path.is_dir():
+        return any(path.is_file() for path in source.path.rglob("*"))
+    return source.path.exists()

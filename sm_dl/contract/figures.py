@@ -1,0 +1,82 @@
+"""What a finished run has to show, as data: the algorithm says what, the report draws it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import orjson
+
+from sm_dl.files import write_atomically
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text and numbers."""
+
+    kind: ClassVar[str] = "table"
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | float | int | None]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Curves over a common axis, such as the loss by epoch."""
+
+    kind: ClassVar[str] = "lines"
+    title: str
+    x_label: str
+    y_label: str
+    x: Sequence[float]
+    series: dict[str, Sequence[float | None]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class FanPanel:
+    """One forecast against the truth. Times are ISO 8601 text; None is a missing value."""
+
+    title: str
+    history_times: Sequence[str]
+    history: Sequence[float | None]
+    times: Sequence[str]
+    truth: Sequence[float | None]
+    quantiles: dict[str, Sequence[float | None]]
+    """Level such as "0.1" to one value a step."""
+
+
+@dataclass(frozen=True)
+class Fans:
+    """Fan charts, one a series."""
+
+    kind: ClassVar[str] = "fans"
+    title: str
+    panels: Sequence[FanPanel]
+    note: str = ""
+
+
+Figure = Table | Lines | Fans
+
+
+@dataclass(frozen=True)
+class Report:
+    """A page: what was run, what came out, and the figures in reading order."""
+
+    title: str
+    summary: str
+    scores: dict[str, float | None]
+    job: dict[str, Any]
+    figures: Sequence[Figure] = field(default_factory=list)
+
+
+def write_report_data(report: Report, folder: Path) -> Path:
+    """Write `report.json` into a folder, from which the page is drawn, and return its path."""
+    document = asdict(report)
+    for drawn, figure in zip(document["figures"], report.figures, strict=True):
+        drawn["kind"] = figure.kind
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "report.json"
+    write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    return path
