@@ -1,0 +1,1 @@
+"""Bytes to records and columns. No torch and no algorithm here."""
