@@ -1,0 +1,1 @@
+"""The only bridge from training to inference: what is not written here does not exist for serving."""
