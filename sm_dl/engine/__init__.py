@@ -1,0 +1,1 @@
+"""Lightning, and only here (and in each algorithm's module.py)."""

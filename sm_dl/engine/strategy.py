@@ -1,0 +1,105 @@
+"""Placement x resources x hardware -> accelerator, devices, strategy, precision: one pure function."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sm_dl.contract.placement import Placement
+from sm_dl.errors import PlatformError, UserError
+from sm_dl.job.job import Resources
+
+LightningPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What this host has."""
+
+    num_gpus: int = 0
+    has_bf16: bool = False
+    """Of the GPU when there is one, else of the CPU (AVX-512 BF16 or AMX)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the training processes are laid out, in Lightning's words."""
+
+    accelerator: Literal["cpu", "cuda"]
+    devices: int
+    num_nodes: int
+    strategy: Literal["auto", "ddp"]
+    precision: LightningPrecision
+    notice: str = ""
+    """One line for the log where the layout may surprise."""
+
+    def __str__(self) -> str:
+        """Return the layout for the log."""
+        hosts = f" on each of {self.num_nodes} hosts" if self.num_nodes > 1 else ""
+        return f"{self.devices} x {self.accelerator}{hosts}, precision {self.precision}"
+
+
+def plan(
+    placement: Placement,
+    resources: Resources,
+    hardware: Hardware,
+    *,
+    auto_precision: LightningPrecision = "32-true",
+) -> Plan:
+    """Return the layout of a job.
+
+    Args:
+        placement: Where the service lets the algorithm train.
+        resources: What the job asks for.
+        hardware: What this host has.
+        auto_precision: The algorithm's measured choice for `precision: auto`.
+    Raises:
+        UserError: The job asks for what its instance type does not offer.
+        PlatformError: The host has fewer devices than its instance type promises.
+    """
+    instance = placement.check(resources.instance_type, resources.instance_count)
+    wanted_gpus = instance.gpus if instance else hardware.num_gpus
+    use_gpu = placement.gpu and wanted_gpus > 0
+    notice = ""
+    if not use_gpu and not placement.cpu:
+        notice = "Training on CPU, where the service would ask for a GPU; expect it to take long."
+    available = wanted_gpus if use_gpu else 1
+    devices = available if resources.devices == "auto" else resources.devices
+    if devices < 1 or (use_gpu and devices > available):
+        raise UserError(
+            f"resources devices: expected 1 to {available} on {resources.instance_type}; got {devices}."
+        )
+    if use_gpu and devices > hardware.num_gpus:
+        raise PlatformError(
+            f"instance type {resources.instance_type} has {wanted_gpus} GPUs, but {hardware.num_gpus} "
+            "are visible; check the driver and the container runtime, or set instance_type: local."
+        )
+    precision = auto_precision if resources.precision == "auto" else resources.precision
+    if precision == "bf16-mixed" and resources.precision == "auto" and not hardware.has_bf16:
+        precision = "16-mixed" if use_gpu else "32-true"
+    is_distributed = devices * resources.instance_count > 1
+    return Plan(
+        accelerator="cuda" if use_gpu else "cpu",
+        devices=devices,
+        num_nodes=resources.instance_count,
+        strategy="ddp" if is_distributed else "auto",
+        precision=precision,
+        notice=notice,
+    )
+
+
+def hardware() -> Hardware:
+    """Return what this host has."""
+    import torch  # noqa: PLC0415 - the plan itself needs no torch
+
+    if torch.cuda.is_available():
+        return Hardware(
+            torch.cuda.device_count(), torch.cuda.is_bf16_supported(including_emulation=False)
+        )
+    return Hardware(0, has_bf16="bf16" in _cpu_flags())
+
+
+def _cpu_flags() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:  # noqa: PTH123 - no path handling involved
+            return next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return ""
