@@ -1,0 +1,70 @@
+"""The training step of DeepAR for Lightning: loss, gradient, optimizer."""
+
+import math
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+
+from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
+from sm_dl.algorithms.deepar.network import DeepARNetwork
+from sm_dl.algorithms.deepar.windows import Windows
+
+GRADIENT_NORM = 10.0
+"""Longest gradient of a step. Source: GluonTS's trainer; the service's own is not public."""
+
+
+class DeepARModule(LightningModule):
+    """Minimises the mean loss per observed point with Adam."""
+
+    def __init__(self, network: DeepARNetwork, hyperparameters: DeepARHyperparameters) -> None:
+        """Wrap a network to be trained."""
+        super().__init__()
+        self.network = network
+        self.num_context = hyperparameters.context_length
+        self.learning_rate = hyperparameters.learning_rate
+        self.num_epochs = hyperparameters.epochs
+
+    def training_step(self, batch: Windows, batch_idx: int) -> dict[str, Any]:
+        """Return the batch's loss, a scalar, and what the epoch's mean is made of."""
+        total, count = self.network.loss(batch, self.num_context)
+        world_count = self.trainer.strategy.reduce(count.clone(), reduce_op="sum")
+        # gradients are averaged over ranks: weigh each rank by its share of the observed points
+        loss = total * self.trainer.world_size / world_count.clamp_min(1.0)
+        return {
+            "loss": loss,
+            "total": total.detach(),
+            "count": count.detach(),
+            "records": batch.cat_BC.shape[0],
+        }
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return Adam, all weights in one fused update, and a step size that falls to zero.
+
+        It falls by half a cosine over the epochs: on M4 hourly, 1000 updates, a constant step
+        size leaves a mean wQL of 0.048 where a falling one leaves 0.027.
+        """
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda epoch: 0.5 * (1 + math.cos(math.pi * epoch / self.num_epochs))
+        )
+        return [optimizer], [schedule]
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Shorten a gradient that is longer than `GRADIENT_NORM`."""
+        torch.nn.utils.clip_grad_norm_(self.parameters(), GRADIENT_NORM)
+
+    def transfer_batch_to_device(
+        self,
+        batch: Any,  # noqa: ANN401 - Lightning's signature
+        device: torch.device,
+        dataloader_idx: int,
+    ) -> Any:  # noqa: ANN401
+        """Return the batch: its windows were cut on the device that needs them."""
+        return batch
