@@ -1,0 +1,114 @@
+"""A model that doubles numbers, and a way to ask a server about it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+import httpx
+import orjson
+import pytest
+from starlette.applications import Starlette
+
+from sm_dl.content_types import JSON, JSON_LINES, MediaType
+from sm_dl.errors import UserError, shown
+from sm_dl.serving.app import build_app
+from sm_dl.serving.settings import Settings
+from sm_dl.serving.worker import Worker
+
+UNLUCKY = 13
+"""The number on which `predict` fails."""
+
+
+class Doubler:
+    """Doubles a JSON list of numbers, or one number per line."""
+
+    request_types = (JSON, JSON_LINES)
+    answer_types = (JSON, JSON_LINES)
+
+    def __init__(self, before_predict: Callable[[], object] = int) -> None:
+        self._before_predict = before_predict
+
+    def answer_type_for(self, request_type: str) -> str:
+        return request_type
+
+    def decode(self, body: bytes, media: MediaType) -> list[float]:
+        try:
+            values = (
+                orjson.loads(body)
+                if media.name == JSON
+                else [*map(orjson.loads, body.splitlines())]
+            )
+        except orjson.JSONDecodeError:
+            raise UserError("body: expected JSON; send numbers.") from None
+        if not isinstance(values, list) or not all(
+            isinstance(value, int | float) for value in values
+        ):
+            raise UserError(f"body: expected numbers; got {shown(values)}.")
+        return values
+
+    def predict(self, requests: Sequence[list[float]]) -> Sequence[list[float]]:
+        self._before_predict()
+        if any(UNLUCKY in request for request in requests):
+            raise RuntimeError("/secret/path")
+        return [[2 * value for value in request] for request in requests]
+
+    def encode(self, answer: list[float], media_type: str) -> bytes:
+        return orjson.dumps(answer) if media_type == JSON else b"\n".join(map(orjson.dumps, answer))
+
+
+Send = Callable[..., httpx.Response]
+MakeApp = Callable[..., Starlette]
+
+
+@pytest.fixture
+def doubler() -> Doubler:
+    return Doubler()
+
+
+@pytest.fixture
+def make_doubler() -> type[Doubler]:
+    return Doubler
+
+
+@pytest.fixture
+def make_app() -> Iterator[MakeApp]:
+    worker = Worker()
+
+    def make(predictor: Doubler | None = None, **settings: object) -> Starlette:
+        return build_app(predictor or Doubler(), worker, Settings(**settings))  # type: ignore[arg-type]
+
+    yield make
+    assert worker.stop(timeout_s=5)
+
+
+@pytest.fixture
+def send() -> Send:
+    def send_one(app: Starlette, method: str, path: str, **content: object) -> httpx.Response:
+        async def exchange() -> httpx.Response:
+            async with client(app) as http:
+                return await http.request(method, path, **content)  # type: ignore[arg-type]
+
+        return asyncio.run(exchange())
+
+    return send_one
+
+
+@pytest.fixture(name="client")
+def client_fixture() -> Callable[[Starlette], httpx.AsyncClient]:
+    return client
+
+
+def client(app: Starlette) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://server")
+
+
+@pytest.fixture(autouse=True)
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Return what the package logs, whatever a door has done to its logger."""
+    logger = logging.getLogger("sm_dl")
+    before = logger.handlers[:], logger.level, logger.propagate
+    logger.handlers[:] = [caplog.handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    yield caplog
+    logger.handlers[:], logger.level, logger.propagate = before

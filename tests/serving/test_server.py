@@ -1,0 +1,176 @@
+"""A server in a process of its own, on the loopback interface."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+import sm_dl
+from sm_dl.serving import process
+
+AS_JSON = {"content-type": "application/json"}
+SERVER = """
+import runpy, sys, time
+from sm_dl.job.log import start_logging
+from sm_dl.serving import process
+from sm_dl.serving.settings import Settings
+
+conftest = sys.argv[1]
+load_s, predict_s, drain_s = map(int, sys.argv[2:])
+start_logging()
+process.exit_on_sigterm()
+with process.listen("127.0.0.1", 0) as listening:
+    print("loading", flush=True)
+    time.sleep(load_s)
+    def predict():
+        print("predicting", flush=True)
+        time.sleep(predict_s)
+    predictor = runpy.run_path(conftest)["Doubler"](predict)
+    process.serve(predictor, listening, Settings(drain_s=drain_s, max_payload_mb=1))
+"""
+
+
+class Server:
+    """One server process and the lines it prints."""
+
+    def __init__(self, folder, load_s=0, predict_s=0, drain_s=20):
+        script = folder / "server.py"
+        script.write_text(SERVER)
+        conftest = Path(__file__).with_name("conftest.py")
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-W",
+                "error",
+                script,
+                conftest,
+                str(load_s),
+                str(predict_s),
+                str(drain_s),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(Path(sm_dl.__file__).parents[1])},
+        )
+
+    def wait_for(self, pattern):
+        for line in self.process.stdout:
+            if match := re.search(pattern, line):
+                return match
+        raise AssertionError(f"the server ended without saying {pattern}")
+
+    def wait_until_ready(self):
+        self.port = int(self.wait_for(r"serving on http://127\.0\.0\.1:(\d+)")[1])
+
+    def post(self, body):
+        return httpx.post(
+            f"http://127.0.0.1:{self.port}/invocations", content=body, headers=AS_JSON, timeout=10
+        )
+
+    def ping(self):
+        return httpx.get(f"http://127.0.0.1:{self.port}/ping", timeout=2)
+
+    def post_aside(self, body, answers):
+        """Post from another thread, and return it once the model is at work."""
+        thread = threading.Thread(target=lambda: answers.append(self.post(body)))
+        thread.start()
+        self.wait_for("predicting")
+        return thread
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=10)
+
+
+@contextmanager
+def running(folder, **times):
+    server = Server(folder, **times)
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.process.kill()
+        server.process.wait()
+        server.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("server")) as one:
+        yield one
+
+
+def test_a_request_over_the_wire_is_answered(server):
+    assert server.post(b"[1,2]").content == b"[2,4]"
+
+
+def test_a_client_that_sends_too_much_sees_why(server):
+    assert server.post(bytes(8 * 1024 * 1024)).status_code == 413
+
+
+def test_a_client_that_leaves_in_mid_body_does_no_harm(server):
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(b"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n[1")
+    assert server.post(b"[1]").content == b"[2]"
+
+
+def test_bytes_that_are_not_http_do_no_harm(server):
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(b"\x16\x03\x01\x00\xff no http \r\n\r\n")
+        assert client.recv(1024).startswith(b"HTTP/1.1 400")
+    assert server.ping().status_code == 200
+
+
+def test_ping_is_answered_while_the_model_is_busy(tmp_path):
+    with running(tmp_path, predict_s=1) as busy:
+        answers = []
+        thread = busy.post_aside(b"[1]", answers)
+        status, was_busy = busy.ping().status_code, not answers
+        thread.join()
+        assert (status, was_busy) == (200, True)
+
+
+def test_sigterm_ends_an_idle_server_with_code_0(tmp_path):
+    with running(tmp_path) as idle:
+        assert idle.terminate() == 0
+
+
+def test_the_port_is_free_after_the_end(tmp_path):
+    with running(tmp_path) as idle:
+        idle.terminate()
+        with process.listen("127.0.0.1", idle.port):
+            pass
+
+
+def test_sigterm_lets_the_request_in_flight_finish(tmp_path):
+    with running(tmp_path, predict_s=1) as busy:
+        answers = []
+        thread = busy.post_aside(b"[1]", answers)
+        code = busy.terminate()
+        thread.join()
+        assert (code, answers[0].content) == (0, b"[2]")
+
+
+def test_sigterm_ends_a_server_whose_model_is_stuck(tmp_path):
+    with running(tmp_path, predict_s=60, drain_s=1) as stuck:
+        answers = []
+        thread = stuck.post_aside(b"[1]", answers)
+        code = stuck.terminate()
+        thread.join()
+        assert (code, answers[0].status_code) == (0, 503)
+
+
+def test_sigterm_ends_a_server_that_is_still_loading(tmp_path):
+    loading = Server(tmp_path, load_s=60)
+    loading.wait_for("loading")
+    code = loading.terminate()
+    loading.process.stdout.close()
+    assert code == 0
