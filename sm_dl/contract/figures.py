@@ -1,6 +1,6 @@
 """What a finished run has to show, as data: the algorithm says what, the report draws it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -43,7 +43,7 @@ class FanPanel:
     history: Sequence[float | None]
     times: Sequence[str]
     truth: Sequence[float | None]
-    quantiles: dict[str, Sequence[float | None]]
+    quantiles: Mapping[str, Sequence[float | None]]
     """Level such as "0.1" to one value a step."""
 
 
@@ -66,7 +66,7 @@ class Report:
 
     title: str
     summary: str
-    scores: dict[str, float | None]
+    scores: Mapping[str, float | None]
     job: dict[str, Any]
     figures: Sequence[Figure] = field(default_factory=list)
 

@@ -183,11 +183,11 @@ class BestEpoch(Callback):
             logger.info("loss did not improve")
         trainer.should_stop = trainer.should_stop or self._is_over(epoch)
 
-    @override
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def restore(self, module: LightningModule) -> None:
+        """Give a module the weights of the kept epoch, also when a finished run is run again."""
         if self.patience is not None:
             logger.info("Loading parameters from best epoch (%d)", self.epoch)
-        pl_module.load_state_dict(self.best)
+        module.load_state_dict(self.best)
 
     @override
     def state_dict(self) -> State:

@@ -95,7 +95,7 @@ def fit(  # noqa: PLR0913 - the parts of a run
         loader = EpochLoader(
             batches_of,
             lambda: Place(
-                trainer.current_epoch,
+                _epochs_begun(trainer),
                 trainer.global_rank,
                 trainer.world_size,
                 trainer.strategy.root_device,
@@ -105,4 +105,15 @@ def fit(  # noqa: PLR0913 - the parts of a run
         if newest is not None:
             logger.info("Continuing from checkpoint %s", newest)
         trainer.fit(module, train_dataloaders=loader, ckpt_path=newest)
+    best.restore(module)
     return FitResult(losses.losses, best.epoch, trainer.is_global_zero)
+
+
+def _epochs_begun(trainer: Trainer) -> int:
+    """Return the epoch whose batches are asked for.
+
+    Not `current_epoch`: Lightning asks for the first batch of a resumed run before that has moved
+    on from the finished epoch.
+    """
+    progress: Any = trainer.fit_loop.epoch_progress.current
+    return int(progress.processed)

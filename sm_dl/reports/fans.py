@@ -35,7 +35,7 @@ class Spread:
         return tuple(float(high) - float(low) for low, high in self.pairs)
 
 
-def spread(quantiles: Mapping[str, Sequence[float]]) -> Spread:
+def spread(quantiles: Mapping[str, Sequence[float | None]]) -> Spread:
     """Return which levels are bands, which is the median and which stand alone."""
     levels = {name: level for name in quantiles if (level := _level(name)) is not None}
     median = next((name for name, level in levels.items() if _same(level, 0.5)), None)

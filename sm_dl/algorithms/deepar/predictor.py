@@ -163,11 +163,13 @@ def load(folder: Path) -> DeepARPredictor:
             has_gaps=bool(facts["has_gaps"]),
         )
         schema = Schema(
-            frequency,
-            int(facts["prediction_length"]),
-            shape.likelihood,
-            shape.cardinality,
-            shape.num_dynamic,
+            frequency=frequency,
+            prediction_length=int(facts["prediction_length"]),
+            likelihood=shape.likelihood,
+            cardinality=shape.cardinality,
+            num_dynamic=shape.num_dynamic,
+            lags=shape.lags,
+            has_gaps=shape.has_gaps,
         )
         context_length = int(facts["context_length"])
         network = DeepARNetwork(shape)

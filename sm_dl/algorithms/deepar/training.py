@@ -40,7 +40,7 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)
     result = engine.fit(
         DeepARModule(network, hyperparameters),
-        EpochBatches(panel, hyperparameters),
+        EpochBatches(panel, schema, hyperparameters),
         job=job,
         plan=layout,
         log=log,
@@ -82,8 +82,6 @@ def read_panel(
 def build_network(hyperparameters: DeepARHyperparameters, schema: Schema) -> DeepARNetwork:
     """Return a network with fresh weights; the seed decides them."""
     torch.manual_seed(hyperparameters.seed)
-    lags = schema.frequency.lags()
-    logger.info("Lags: %s", list(lags))
     logger.info("Calendar features: %s", ", ".join(schema.frequency.feature_names))
     return DeepARNetwork(
         NetworkShape(
@@ -91,7 +89,7 @@ def build_network(hyperparameters: DeepARHyperparameters, schema: Schema) -> Dee
             num_cells=hyperparameters.num_cells,
             zoneout_rate=hyperparameters.dropout_rate,
             likelihood=schema.likelihood,
-            lags=lags,
+            lags=schema.lags,
             num_calendar=len(schema.frequency.feature_names),
             cardinality=schema.cardinality,
             embedding_dimension=hyperparameters.embedding_dimension,
@@ -104,16 +102,17 @@ def build_network(hyperparameters: DeepARHyperparameters, schema: Schema) -> Dee
 class EpochBatches:
     """Makes the batches of any epoch: the windows drawn, cut, and shared out over the ranks."""
 
-    def __init__(self, panel: SeriesPanel, hyperparameters: DeepARHyperparameters) -> None:
+    def __init__(
+        self, panel: SeriesPanel, schema: Schema, hyperparameters: DeepARHyperparameters
+    ) -> None:
         """Remember the series and how windows are drawn from them."""
         self.panel = panel
         self.seed = hyperparameters.seed
         self.batch_size = hyperparameters.mini_batch_size
         self.rule = EpochRule.of(len(panel), self.batch_size)
         self.num_starts = panel.lengths - hyperparameters.prediction_length + 1
-        lags = panel.frequency.lags()
         self.shape = WindowShape(
-            lags[-1], hyperparameters.context_length, hyperparameters.prediction_length
+            schema.lags[-1], hyperparameters.context_length, hyperparameters.prediction_length
         )
         line = self.rule.log_line()
         if line is not None:
@@ -142,4 +141,5 @@ def identity(hyperparameters: DeepARHyperparameters, schema: Schema) -> dict[str
         "cardinality": list(schema.cardinality),
         "num_dynamic_feat": schema.num_dynamic,
         "has_gaps": schema.has_gaps,
+        "lags": list(schema.lags),
     }
