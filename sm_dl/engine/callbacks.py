@@ -164,10 +164,10 @@ class BestEpoch(Callback):
         self.best: dict[str, Tensor] = {}
 
     @override
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.patience is not None:
             logger.info("Using early stopping with patience %d", self.patience)
-            trainer.should_stop = self._is_over(trainer.current_epoch - 1)
+            trainer.should_stop = self._is_over(len(self.losses.losses) - 1)  # ended before
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

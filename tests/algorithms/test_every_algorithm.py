@@ -177,14 +177,14 @@ def test_nothing_is_left_half_written(run):
     assert not list(run.root.rglob("*.sagemaker-ignore"))
 
 
-def test_a_job_from_opt_ml_trains_the_same_model(name, run, tmp_path, monkeypatch):
+def test_a_job_from_opt_ml_trains_the_same_model(name, run, tmp_path):
     run.job.write_opt_ml(tmp_path)
     finished = door("train", SAGEMAKER_BASE_DIR=str(tmp_path), SM_DL_ALGORITHM=name)
     assert finished.returncode == 0, finished.stdout
     assert (tmp_path / "model" / WEIGHTS).read_bytes() == run.weights
 
 
-def test_a_killed_job_started_again_ends_with_the_same_weights(name, run, tmp_path):
+def test_a_killed_job_started_again_ends_with_the_same_weights(run, tmp_path):
     root = tmp_path / "run"
     command = [sys.executable, "-m", "sm_dl", "train", "--config", str(run.config)]
     command += ["--set", f"output={root}"]

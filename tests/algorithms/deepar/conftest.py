@@ -137,6 +137,8 @@ def _schema(frequency: str = "H", **changes: Any) -> Schema:
         "likelihood": "student-T",
         "cardinality": (),
         "num_dynamic": 0,
+        "lags": LAGS,
+        "has_gaps": False,
     }
     return Schema(Frequency.parse(frequency), **(facts | changes))
 
@@ -151,6 +153,8 @@ def _predictor(seed: int = 1, frequency: str = "H", **changes: Any) -> DeepARPre
         likelihood=shape.likelihood,
         cardinality=shape.cardinality,
         num_dynamic=shape.num_dynamic,
+        lags=shape.lags,
+        has_gaps=shape.has_gaps,
     )
     return DeepARPredictor(network, schema, CONTEXT)
 

@@ -166,7 +166,7 @@ def test_a_frequency_is_printed_as_the_service_spells_it(text):
 
 @pytest.mark.parametrize("text", ["", "0H", "-1D", "h", "1.5H", "Hour", "H2", "T"])
 def test_text_that_names_no_frequency_is_refused(text):
-    with pytest.raises(ValueError, match="not a frequency"):
+    with pytest.raises(ValueError, match=r"not a frequency"):
         Frequency.parse(text)
 
 

@@ -1,0 +1,137 @@
+"""The training loop on one parameter: losses, averages, early stopping, what is kept."""
+
+import logging
+from dataclasses import dataclass
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule
+
+from sm_dl.contract.hyperparameters import Hyperparameters
+from sm_dl.contract.metrics import Metric, MetricLog
+from sm_dl.engine.fit import fit
+from sm_dl.engine.strategy import Plan
+from sm_dl.errors import AlgorithmError
+from sm_dl.job.job import Job
+from sm_dl.job.paths import Paths
+
+METRICS = (
+    Metric("train:loss", "host={host}, epoch={epoch}, train loss <loss>={value}"),
+    Metric(
+        "train:loss:batch", "host={host}, epoch={epoch}, batch={batch} train loss <loss>={value}"
+    ),
+    Metric("train:progress", "host={host}, completed {value} %"),
+    Metric("train:throughput", "host={host}, throughput={value} records/second"),
+)
+ON_ONE_CPU = Plan("cpu", 1, 1, "auto", "32-true")
+
+
+class Scripted(LightningModule):
+    """Has the losses it is told to have, and a weight that counts its steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+
+    def training_step(self, batch, batch_idx):
+        loss = torch.tensor(batch) + 0 * self.weight
+        return {"loss": loss, "total": loss.detach(), "count": torch.tensor(1.0), "records": 1}
+
+    def on_train_batch_end(self, outputs, batch, batch_idx):
+        self.weight.data += 1
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.0)
+
+
+@dataclass
+class Training:
+    root: object
+
+    def run(self, losses, patience=None, batches_per_epoch=1):
+        """Train with one scripted loss an epoch."""
+        module = Scripted()
+        result = fit(
+            module,
+            lambda place: iter([losses[place.epoch]] * batches_per_epoch),
+            job=Job("scripted", Hyperparameters(), {}, Paths(self.root)),
+            plan=ON_ONE_CPU,
+            log=MetricLog(METRICS, "algo-1"),
+            num_epochs=len(losses),
+            patience=patience,
+            identity={"algorithm": "scripted"},
+        )
+        return result, module
+
+
+@pytest.fixture
+def training(tmp_path):
+    return Training(tmp_path)
+
+
+def test_without_patience_the_last_epoch_is_kept_even_when_it_is_worse(training):
+    result, _ = training.run([3.0, 1.0, 2.0])
+    assert (result.kept_epoch, result.final_loss) == (2, 2.0)
+
+
+def test_patience_ends_the_run_after_exactly_so_many_epochs_without_a_lower_loss(training):
+    result, _ = training.run([3.0, 1.0, 2.0, 1.0, 1.5, 0.5], patience=3)
+    assert len(result.losses) == 5
+
+
+def test_patience_keeps_the_best_epoch(training):
+    result, _ = training.run([3.0, 1.0, 2.0, 1.0, 1.5, 0.5], patience=3)
+    assert (result.kept_epoch, result.final_loss) == (1, 1.0)
+
+
+def test_the_weights_of_the_best_epoch_are_loaded(training):
+    _, stopped = training.run([3.0, 1.0, 2.0, 2.0, 2.0], patience=2)
+    _, short = Training(training.root / "short").run([3.0, 1.0])
+    assert stopped.weight == short.weight
+
+
+def test_the_early_stopping_lines_are_the_service_s(training, caplog):
+    logging.getLogger("sm_dl").propagate = True
+    with caplog.at_level(logging.INFO, logger="sm_dl"):
+        training.run([1.0, 2.0], patience=1)
+    told = [record.getMessage() for record in caplog.records if "callbacks" in record.name]
+    assert told == [
+        "Using early stopping with patience 1",
+        "best epoch loss so far",
+        "loss did not improve",
+        "Loading parameters from best epoch (0)",
+    ]
+
+
+def test_a_run_that_had_ended_early_does_not_go_on(training):
+    losses = [3.0, 1.0, 2.0, 2.0, 2.0, 2.0]
+    first, _ = training.run(losses, patience=2)
+    again, _ = training.run(losses, patience=2)
+    assert again.losses == first.losses
+
+
+def test_more_epochs_continue_a_finished_run(training):
+    training.run([3.0, 2.0])
+    result, _ = training.run([9.0, 9.0, 1.0])
+    assert result.losses == [3.0, 2.0, 1.0]
+
+
+def test_a_loss_that_is_not_finite_ends_the_job_with_the_place(training):
+    with pytest.raises(AlgorithmError, match="epoch 1, batch 0: the training loss is nan"):
+        training.run([1.0, float("nan")])
+
+
+def test_a_running_loss_is_printed_at_every_fifth_batch(training, caplog):
+    logging.getLogger("sm_dl").propagate = True
+    with caplog.at_level(logging.INFO, logger="sm_dl"):
+        training.run([1.0], batches_per_epoch=12)
+    batches = [record.getMessage() for record in caplog.records if "batch=" in record.getMessage()]
+    assert [line.split("batch=")[1].split()[0] for line in batches] == ["0", "5", "10"]
+
+
+def test_the_average_starts_at_the_weights_and_follows_them(training):
+    _, module = training.run([1.0] * 3)
+    average = 0.0
+    for step in range(3):  # the weight counts a step after the average has seen it
+        average += (step - average) * (1 - (1 + step) / (10 + step))
+    assert module.weight.item() == pytest.approx(average)

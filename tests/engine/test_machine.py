@@ -1,0 +1,40 @@
+import os
+import subprocess
+import sys
+
+from sm_dl.engine import machine
+
+
+def test_at_least_one_processor_may_be_used():
+    assert 1 <= machine.num_cpus() <= (os.cpu_count() or 1)
+
+
+def test_a_container_s_quota_bounds_the_threads(tmp_path, monkeypatch):
+    quota = tmp_path / "cpu.max"
+    quota.write_text("100000 100000\n")
+    monkeypatch.setattr(machine, "CGROUP_QUOTA", quota)
+    assert machine.num_cpus() == 1
+
+
+def test_an_unlimited_container_uses_what_it_may(tmp_path, monkeypatch):
+    quota = tmp_path / "cpu.max"
+    quota.write_text("max 100000\n")
+    monkeypatch.setattr(machine, "CGROUP_QUOTA", quota)
+    assert machine.num_cpus() == len(os.sched_getaffinity(0))
+
+
+def test_the_user_s_own_thread_settings_win():
+    code = "import os; from sm_dl.engine import machine; machine.prepare(); print(os.environ['OMP_NUM_THREADS'])"
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "OMP_NUM_THREADS": "7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert printed.strip() == "7"
+
+
+def test_the_rank_comes_from_torchrun(monkeypatch):
+    monkeypatch.setenv("RANK", "3")
+    assert machine.rank() == 3

@@ -1,0 +1,76 @@
+"""A file is whole or absent, whatever happens between its first byte and its name."""
+
+from pathlib import Path
+
+import pytest
+
+from sm_dl.files import TEMPORARY_SUFFIX, renamed_when_done, write_atomically
+
+
+def _write_and_fail(path: Path) -> None:
+    with renamed_when_done(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    write_atomically(path, b"\x00new")
+    assert path.read_bytes() == b"\x00new"
+
+
+def test_a_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_bytes(b"a longer old one")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_nothing_else_is_left_beside_a_finished_file(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "model.json", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
+
+
+def test_until_the_end_a_reader_sees_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_bytes(b"old")
+    with renamed_when_done(path) as temporary:
+        temporary.write_bytes(b"new")
+        seen = path.read_bytes()
+    assert seen == b"old"
+
+
+def test_the_uploader_is_told_to_leave_the_unfinished_file_alone(tmp_path: Path) -> None:
+    with renamed_when_done(tmp_path / "model.json") as temporary:
+        temporary.touch()
+    assert temporary.name.endswith(TEMPORARY_SUFFIX)
+
+
+def test_the_unfinished_file_lies_in_the_same_folder(tmp_path: Path) -> None:
+    with renamed_when_done(tmp_path / "model.json") as temporary:
+        temporary.touch()
+    assert temporary.parent == tmp_path  # a rename across file systems is a copy
+
+
+def test_an_end_before_the_rename_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        _write_and_fail(path)
+    assert path.read_bytes() == b"old"
+
+
+def test_an_end_before_the_rename_leaves_no_part_behind(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _write_and_fail(tmp_path / "model.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_writer_that_wrote_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), renamed_when_done(tmp_path / "model.json"):
+        pass
+
+
+def test_a_folder_that_is_absent_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_atomically(tmp_path / "absent" / "model.json", b"new")
