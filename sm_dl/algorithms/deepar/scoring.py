@@ -83,7 +83,7 @@ def score_test_channel(
     stride = max(1, len(scorable) // CANDIDATES)
     position = 0
     for batch in _batches(scorable):
-        known = [_without_future(one, schema.prediction_length) for one in batch]
+        known = [without_future(one, schema.prediction_length) for one in batch]
         paths_BKQ = predictor.forecast(
             known,
             num_samples=hyperparameters.num_eval_samples,
@@ -114,7 +114,8 @@ def _batches(series: Sequence[Series]) -> Iterator[list[Series]]:
         yield batch
 
 
-def _without_future(series: Series, num_steps: int) -> Series:
+def without_future(series: Series, num_steps: int) -> Series:
+    """Return a series as it was before its last `num_steps` points; its features are kept."""
     return replace(series, target_T=series.target_T[:-num_steps])
 
 
