@@ -24,6 +24,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from sm_dl.algorithms.deepar import ALGORITHM, training  # noqa: E402
+from sm_dl.algorithms.deepar.calendar import Frequency  # noqa: E402
 from sm_dl.algorithms.deepar.data import read_channel  # noqa: E402
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters  # noqa: E402
 from sm_dl.algorithms.deepar.metrics import Scorer  # noqa: E402
@@ -177,7 +178,7 @@ def _channel(options: argparse.Namespace, name: str) -> ChannelSource:
 
 
 def _test_series(options: argparse.Namespace) -> list[Any]:
-    frequency = training.Frequency.parse("H")
+    frequency = Frequency.parse("H")
     return list(read_channel(_channel(options, "test"), frequency))[: options.series or None]
 
 

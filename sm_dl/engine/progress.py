@@ -1,5 +1,6 @@
 """A progress bar for people: epochs, loss, records per second, time left. On a terminal only."""
 
+import logging
 import sys
 from typing import Any
 
@@ -11,9 +12,11 @@ from typing_extensions import override
 
 from sm_dl.engine.callbacks import EpochLoss
 
+package_logger = logging.getLogger("sm_dl")
+
 
 class Progress(Callback):
-    """Shows a bar when stdout is a terminal; elsewhere the log lines say the same."""
+    """Shows a bar when stdout is a terminal; elsewhere the metric lines say the same."""
 
     def __init__(self, losses: EpochLoss) -> None:
         """Remember where the numbers come from."""
@@ -36,6 +39,8 @@ class Progress(Callback):
             "", total=self.losses.num_epochs, completed=trainer.current_epoch, loss="-", speed="-"
         )
         self.bar.start()
+        self.level = package_logger.level
+        package_logger.setLevel(logging.WARNING)  # the bar says what the lines of an epoch would
 
     @override
     def on_train_batch_end(
@@ -66,4 +71,5 @@ class Progress(Callback):
     def _stop(self) -> None:
         if self.bar is not None:
             self.bar.stop()
+            package_logger.setLevel(self.level)
             self.bar = None

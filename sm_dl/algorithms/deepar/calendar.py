@@ -7,7 +7,6 @@ Shape letters in this file: any leading shape `...`, F = features.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from torch import Tensor
 from sm_dl.algorithms.deepar.hyperparameters import FREQUENCY
 from sm_dl.errors import UserError
 
+UNITS = {"min": "minute", "H": "hour", "D": "day", "W": "week", "M": "month"}
 MINUTES = {"min": 1, "H": 60, "D": 1440, "W": 10080}
 MINUTES_PER_DAY = 1440
 MAX_DAYS = 4_000_000
@@ -107,10 +107,16 @@ class Frequency:
         unit = MINUTES["H"] if self.base == "H" else MINUTES_PER_DAY if self.base in "DW" else 1
         return int(start.astype("datetime64[m]").astype(np.int64)) // unit * unit
 
-    def datetime_of(self, time: int) -> np.datetime64:
-        """Return this file's integer as a date and time."""
-        unit: Literal["M", "m"] = "M" if self.base == "M" else "m"
-        return np.datetime64(time, unit)
+    def text_of(self, time: int) -> str:
+        """Return this file's integer as ISO 8601 text, to the second."""
+        unit = "M" if self.base == "M" else "m"
+        return str(np.array(time).astype(f"datetime64[{unit}]").astype("datetime64[s]"))
+
+    def words(self, count: int) -> str:
+        """Return a number of steps in words, e.g. `48 hours` or `12 steps of 5 minutes`."""
+        if self.multiple == 1:
+            return f"{count} {UNITS[self.base]}" + ("s" if count != 1 else "")
+        return f"{count} steps of {self.multiple} {UNITS[self.base]}s"
 
 
 def _runs(listed: str) -> tuple[int, ...]:

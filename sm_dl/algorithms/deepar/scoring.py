@@ -142,13 +142,13 @@ def _panel(series: Series, paths_KQ: Array, frequency: Frequency) -> tuple[float
     history = series.target_T[:-num_steps][-SHOWN_HISTORY * num_steps :]
     first = len(series) - num_steps - len(history)
     times = [
-        str(frequency.datetime_of(series.start + step * frequency.step))
+        frequency.text_of(series.start + step * frequency.step)
         for step in range(first, len(series))
     ]
     quantiles = np.quantile(paths_KQ, SHOWN_LEVELS, axis=0)
     error = np.nansum(np.abs(truth - quantiles[len(SHOWN_LEVELS) // 2]))
     panel = FanPanel(
-        title=series.place,
+        title=series.name or series.place,
         history_times=times[: len(history)],
         history=_or_none(history),
         times=times[len(history) :],

@@ -16,6 +16,7 @@ from sm_dl.errors import UserError, shown
 FloatArray = npt.NDArray[np.float32]
 
 START = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?")
+MAX_NAME_CHARACTERS = 80
 LARGEST = float(np.finfo(np.float32).max) / 1e6
 """Beyond this a sum over a window could overflow float32."""
 
@@ -33,6 +34,8 @@ class Series:
     cat_C: tuple[int, ...] | None
     dynamic_DT: FloatArray | None
     """May be longer than the target: its future is known."""
+    name: str = ""
+    """The record's own `id` or `item_id`, for people; empty when it has none."""
 
     def __len__(self) -> int:
         """Return the number of points, missing ones included."""
@@ -55,7 +58,13 @@ def series_from_record(record: Mapping[str, object], place: str, frequency: Freq
         target_T=_numbers(record.get("target"), f"{place}: target", missing_allowed=True),
         cat_C=_categories(record.get("cat"), place),
         dynamic_DT=_features(record.get("dynamic_feat"), place),
+        name=_name(record),
     )
+
+
+def _name(record: Mapping[str, object]) -> str:
+    name = record.get("id", record.get("item_id"))
+    return str(name)[:MAX_NAME_CHARACTERS] if isinstance(name, str | int) else ""
 
 
 def _start(value: object, place: str) -> np.datetime64:

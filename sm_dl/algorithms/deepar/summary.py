@@ -1,5 +1,6 @@
 """The page of a finished DeepAR job, as data for the report."""
 
+from sm_dl.algorithms.deepar.calendar import Frequency
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.scoring import Tested
 from sm_dl.contract.figures import Fans, Lines, Report, Table
@@ -15,8 +16,9 @@ def report_of(
     """Return the page of a finished job, as data."""
     hyperparameters = job.hyperparameters
     losses = result.losses
+    frequency = Frequency.parse(hyperparameters.time_freq)
     has_no_noise = hyperparameters.likelihood == "deterministic-L1"
-    scores = {"train:final_loss": result.final_loss}
+    scores = {}
     figures: list[Lines | Fans | Table] = []
     if tested is not None:
         scores["test:mean_wQuantileLoss"] = tested.scores.mean_weighted_quantile_loss
@@ -29,6 +31,7 @@ def report_of(
             )
         )
         figures.append(_score_table(tested))
+    scores["train:final_loss"] = result.final_loss
     figures.append(
         Lines(
             "Training loss",
@@ -42,8 +45,9 @@ def report_of(
     return Report(
         title="DeepAR forecast",
         summary=(
-            f"{hyperparameters.prediction_length} steps of {hyperparameters.time_freq} ahead, "
-            f"likelihood {hyperparameters.likelihood}, {len(losses)} epochs."
+            f"{frequency.words(hyperparameters.prediction_length)} ahead from "
+            f"{frequency.words(hyperparameters.context_length)} of context and longer lags. "
+            f"Likelihood {hyperparameters.likelihood}, {len(losses)} epochs."
         ),
         scores=scores,
         job={
