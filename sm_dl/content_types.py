@@ -55,23 +55,23 @@ def negotiate(accept: str | None, offered: Sequence[str], default: str) -> str |
     ranked = sorted(
         (parse(part) for part in accept.split(",")), key=_quality, reverse=True
     )  # sorted() is stable: of equal qualities the first one named wins
+    refused = {media.name for media in ranked if _quality(media) == 0}
     for wanted in ranked:
-        if _quality(wanted) <= 0:
+        if wanted.name in refused:
             continue
-        if wanted.name == "*/*":
-            return default
         if wanted.name in offered:
             return wanted.name
         if wanted.name.endswith("/*"):
-            family = wanted.name[:-1]
-            for candidate in offered:
-                if candidate.startswith(family):
+            family = wanted.name.removesuffix("*").removeprefix("*/")
+            for candidate in (default, *offered):
+                if candidate.startswith(family) and candidate not in refused:
                     return candidate
     return None
 
 
 def _quality(media: MediaType) -> float:
     try:
-        return float(media.parameters.get("q", "1"))
+        quality = float(media.parameters.get("q", "1"))
     except ValueError:
         return 0.0
+    return quality if 0 <= quality <= 1 else 0.0

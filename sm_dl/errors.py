@@ -52,7 +52,10 @@ class PlatformError(JobError):
 
 def shown(value: object) -> str:
     """Return `repr(value)`, shortened to fit into a sentence."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:  # JSON may be nested deeper than Python prints
+        text = f"a deeply nested {type(value).__name__}"
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
 
 

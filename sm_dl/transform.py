@@ -6,15 +6,15 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from sm_dl import registry
 from sm_dl.contract.codec import Predictor
-from sm_dl.data.source import IGNORED_NAMES
 from sm_dl.engine import machine
 from sm_dl.errors import AlgorithmError, UserError
 from sm_dl.files import renamed_when_done
+from sm_dl.job.job import is_ignored
 from sm_dl.job.log import start_logging
 from sm_dl.job.outcome import run_to_exit_code
 from sm_dl.serving import batch
@@ -81,8 +81,7 @@ def _make(output: Path) -> None:
 
 
 def _is_data(key: str) -> bool:
-    parts = key.split("/")
-    return not any(part.startswith(".") or part in IGNORED_NAMES for part in parts)
+    return not is_ignored(PurePosixPath(key))
 
 
 def write_outputs(

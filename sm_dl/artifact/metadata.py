@@ -56,7 +56,9 @@ def read_metadata(folder: Path) -> Metadata:
     except orjson.JSONDecodeError as error:
         raise UserError(f"{path}: expected JSON; {error}.") from None
     match document:
-        case {"format": int(version), "algorithm": str(algorithm), "facts": dict(facts)}:
+        case {"format": int(version), "algorithm": str(algorithm), "facts": dict(facts)} if (
+            version > 0
+        ):
             if version > FORMAT:
                 raise UserError(
                     f"{path}: artifact format {version} is newer than {FORMAT}, the newest this "

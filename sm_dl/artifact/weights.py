@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from sm_dl.errors import UserError
+from sm_dl.errors import PlatformError, UserError
 from sm_dl.files import renamed_when_done
 
 FILE_NAME = "weights.safetensors"
@@ -20,7 +20,10 @@ def write_weights(folder: Path, network: nn.Module) -> None:
         name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
     with renamed_when_done(folder / FILE_NAME) as temporary:
-        save_file(state, temporary)
+        try:
+            save_file(state, temporary)
+        except safetensors.SafetensorError as error:
+            raise PlatformError(f"{folder / FILE_NAME}: cannot be written; {error}") from None
 
 
 def read_weights(folder: Path, network: nn.Module) -> None:

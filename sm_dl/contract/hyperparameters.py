@@ -57,7 +57,9 @@ def hyperparameter(  # noqa: PLR0913 - one keyword per fact about a hyperparamet
 class Hyperparameters(BaseModel):
     """Base of every algorithm's model; holds what all eight have beyond the service's names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     seed: int = hyperparameter(default=0, ge=0, le=2**32 - 1, extra=True)
     """Every random choice follows from it: same seed, same data, same machine, same model."""
@@ -97,7 +99,7 @@ class Hyperparameters(BaseModel):
             plain = _unquoted(value) if isinstance(value, str) else value
             if plain == "" and field is not None:
                 plain = _fact(field, "empty")
-            if plain is not None:  # an empty string means "not given"
+            if plain is not None or field is None:  # an empty string means "not given"
                 native[name] = _native(plain, field)
         return native
 
@@ -153,8 +155,17 @@ def _unquoted(text: str) -> str:
 
 
 def _native(value: object, field: FieldInfo | None) -> object:
-    """Return an integer spelled `32.0` as one; leave everything else to the field's type."""
+    """Return an integer spelled `32.0` as one; leave everything else to the field's type.
+
+    YAML's true and false become the service's strings: pydantic would take them for 1 and 0.
+    """
+    if isinstance(value, bool) and field is not None and field.annotation is not bool:
+        return str(value).lower()
     if field is not None and isinstance(value, str) and field.annotation in (int, int | None):
+        try:
+            return int(value)
+        except ValueError:
+            pass
         try:
             number = float(value)
         except ValueError:
@@ -167,9 +178,11 @@ def json_list(value: object) -> object:
     """Return the list a JSON text holds; leave anything but text as it is."""
     if isinstance(value, str):
         try:
-            return orjson.loads(value)
+            value = orjson.loads(value)
         except orjson.JSONDecodeError:
             raise ValueError("not a JSON list") from None
+    if isinstance(value, list | tuple) and any(isinstance(item, bool) for item in value):
+        raise ValueError("true and false are no numbers")
     return value
 
 

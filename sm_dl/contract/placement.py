@@ -134,12 +134,23 @@ class Placement:
         family = instance_type.split(".")[1]
         if instance.gpus and not (self.gpu and family in self.gpu_families):
             raise UserError(
-                f"resources instance_type: expected CPU or one of the GPU families "
-                f"{', '.join(self.gpu_families)}; got {instance_type!r}. Use local to train on any machine."
+                f"resources instance_type: expected {self._accepted()}; got {instance_type!r}. "
+                "Use local to train on any machine."
             )
         if not instance.gpus and not self.cpu:
             raise UserError(
-                f"resources instance_type: expected a GPU instance of {', '.join(self.gpu_families)}; "
-                f"got {instance_type!r}. Use local to train on any machine."
+                f"resources instance_type: expected {self._accepted()}; got {instance_type!r}. "
+                "Use local to train on any machine."
             )
         return instance
+
+    def _accepted(self) -> str:
+        """Return the machines the service offers, in words."""
+        families = ", ".join(self.gpu_families)
+        if not self.gpu:
+            return "a CPU instance"
+        return (
+            f"CPU or one of the GPU families {families}"
+            if self.cpu
+            else f"a GPU instance of {families}"
+        )

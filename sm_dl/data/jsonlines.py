@@ -54,7 +54,9 @@ def object_from_line(line: bytes, place: str) -> dict[str, object]:
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise UserError(f"{place}: expected a JSON object in UTF-8; {error}.") from None
+        raise UserError(
+            f"{place}: expected a JSON object in UTF-8; {error.msg} (character {error.pos})."
+        ) from None
     if not isinstance(value, dict):
         raise UserError(f"{place}: expected a JSON object; got {shown(value)}.")
     return value

@@ -1,11 +1,11 @@
 """Which files a channel holds, and what is in each of them."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from sm_dl.content_types import JSON, JSON_LINES, PARQUET, parse
 from sm_dl.errors import UserError
-from sm_dl.job.job import ChannelSource
+from sm_dl.job.job import ChannelSource, is_ignored
 
 FORMATS = {
     ".json": JSON_LINES,
@@ -15,8 +15,6 @@ FORMATS = {
     ".parquet": PARQUET,
 }
 """Media type by file extension."""
-IGNORED_NAMES = {"_SUCCESS"}
-"""Left by Spark beside its output; names that begin with a dot are ignored too."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +37,10 @@ def channel_files(source: ChannelSource) -> list[DataFile]:
     paths = sorted(root.rglob("*")) if root.is_dir() else [root]
     files = []
     for path in paths:
-        inside = path.relative_to(root).parts if root.is_dir() else (path.name,)
-        hidden = any(part.startswith(".") or part in IGNORED_NAMES for part in inside)
-        if hidden or not path.is_file():
+        inside = path.relative_to(root) if root.is_dir() else PurePath(path.name)
+        if is_ignored(inside) or not path.is_file():
             continue
-        name = "/".join((source.name, *inside))
+        name = f"{source.name}/{inside.as_posix()}"
         files.append(DataFile(path, name, _media_type(source, path, name)))
     if not files:
         raise UserError(

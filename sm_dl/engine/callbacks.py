@@ -66,7 +66,7 @@ class EpochLoss(Callback):
         self.total = self.total + outputs["total"]
         self.count = self.count + outputs["count"]
         self.records += outputs["records"]
-        if batch_idx % BATCHES_PER_LINE == 0:
+        if batch_idx % BATCHES_PER_LINE == 0 and self.count > 0:  # else nothing was observed yet
             loss = _finite(self.total / self.count, trainer.current_epoch, batch_idx)
             self.log_lines.say(
                 "train:loss:batch", loss, epoch=trainer.current_epoch, batch=batch_idx
@@ -78,7 +78,9 @@ class EpochLoss(Callback):
         total, count = trainer.strategy.reduce(
             torch.stack([self.total, self.count]), reduce_op="sum"
         )
-        loss = _finite(total / count, epoch)
+        # no observed point in any window: the epoch says nothing new
+        unchanged = self.losses[-1] if self.losses else math.inf
+        loss = _finite(total / count, epoch) if count > 0 else unchanged
         self.losses.append(loss)
         records_per_second = self.records_per_second(trainer)
         self.log_lines.say("train:loss", loss, epoch=epoch)
@@ -172,7 +174,7 @@ class BestEpoch(Callback):
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch, loss = trainer.current_epoch, self.losses.losses[-1]
-        if self.patience is None or loss < self.loss:
+        if self.patience is None or loss < self.loss or not self.best:
             self.epoch, self.loss = epoch, loss
             self.best = {
                 name: tensor.detach().clone() for name, tensor in self.weights.average.items()

@@ -1,5 +1,7 @@
 """Placement x resources x hardware -> accelerator, devices, strategy, precision: one pure function."""
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +19,22 @@ class Hardware:
     num_gpus: int = 0
     has_bf16: bool = False
     """Of the GPU when there is one, else of the CPU (AVX-512 BF16 or AMX)."""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """The processes torchrun has started already."""
+
+    per_host: int
+    hosts: int
+
+    @classmethod
+    def by_torchrun(cls, environment: Mapping[str, str] = os.environ) -> "Launched | None":
+        """Return torchrun's layout, or None when it did not start this process."""
+        if "TORCHELASTIC_RUN_ID" not in environment:
+            return None
+        per_host = int(environment["LOCAL_WORLD_SIZE"])
+        return cls(per_host, int(environment["WORLD_SIZE"]) // per_host)
 
 
 @dataclass(frozen=True)
@@ -42,6 +60,7 @@ def plan(
     resources: Resources,
     hardware: Hardware,
     *,
+    launched: Launched | None = None,
     auto_precision: LightningPrecision = "32-true",
 ) -> Plan:
     """Return the layout of a job.
@@ -50,6 +69,7 @@ def plan(
         placement: Where the service lets the algorithm train.
         resources: What the job asks for.
         hardware: What this host has.
+        launched: Processes that run already; their number stands.
         auto_precision: The algorithm's measured choice for `precision: auto`.
     Raises:
         UserError: The job asks for what its instance type does not offer.
@@ -63,6 +83,9 @@ def plan(
         notice = "Training on CPU, where the service would ask for a GPU; expect it to take long."
     available = wanted_gpus if use_gpu else 1
     devices = available if resources.devices == "auto" else resources.devices
+    num_nodes = resources.instance_count
+    if launched is not None:
+        devices, num_nodes = launched.per_host, launched.hosts
     if devices < 1 or (use_gpu and devices > available):
         raise UserError(
             f"resources devices: expected 1 to {available} on {resources.instance_type}; got {devices}."
@@ -75,12 +98,11 @@ def plan(
     precision = auto_precision if resources.precision == "auto" else resources.precision
     if precision == "bf16-mixed" and resources.precision == "auto" and not hardware.has_bf16:
         precision = "16-mixed" if use_gpu else "32-true"
-    is_distributed = devices * resources.instance_count > 1
     return Plan(
         accelerator="cuda" if use_gpu else "cpu",
         devices=devices,
-        num_nodes=resources.instance_count,
-        strategy="ddp" if is_distributed else "auto",
+        num_nodes=num_nodes,
+        strategy="ddp" if devices * num_nodes > 1 else "auto",
         precision=precision,
         notice=notice,
     )

@@ -1,5 +1,6 @@
 """A job from the platform's tree: three JSON files below `input/config` (contract, section 1)."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from sm_dl.job.job import ChannelSource, Hosts, InputMode, RawJob, Resources
 from sm_dl.job.paths import Paths
 
 ALGORITHM_VARIABLE = "SM_DL_ALGORITHM"
+MAX_FILE_BYTES = 1 << 22
+"""The service's own limits come to 1.7 MB: 100 hyperparameters of 2,756 characters, escaped."""
 
 
 def job_from_opt_ml(environment: Mapping[str, str] = os.environ) -> RawJob:
@@ -40,18 +43,33 @@ def job_from_opt_ml(environment: Mapping[str, str] = os.environ) -> RawJob:
 
 def _object(path: Path) -> Mapping[str, Any]:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise PlatformError(f"{path}: cannot be read ({error.strerror}).") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise UserError(f"{path}: expected at most {MAX_FILE_BYTES} bytes; got more.")
     try:
-        value = orjson.loads(content)
+        value = orjson.loads(content)  # strict, with a limit on depth
     except orjson.JSONDecodeError as error:
         raise UserError(f"{path}: expected JSON; {error}.") from None
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object; got {shown(value)}.")
+    try:
+        json.loads(content, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: expected JSON; {error}.") from None
     return value
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> None:
+    seen = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise ValueError(f"key {shown(name)} appears twice")
+        seen.add(name)
 
 
 def _channels(entries: Mapping[str, Any], paths: Paths) -> dict[str, ChannelSource]:
@@ -64,11 +82,16 @@ def _channels(entries: Mapping[str, Any], paths: Paths) -> dict[str, ChannelSour
                 f"channel {name}: TrainingInputMode: expected one of {', '.join(get_args(InputMode))}; "
                 f"got {shown(mode)}."
             )
+        content_type = values.get("ContentType") or None
+        if not isinstance(content_type, str | None):
+            raise UserError(
+                f"channel {name}: ContentType: expected a media type; got {shown(content_type)}."
+            )
         sharded = values.get("S3DistributionType") == "ShardedByS3Key"
         channels[name] = ChannelSource(
             name=name,
             path=paths.channel(name),
-            content_type=values.get("ContentType") or None,
+            content_type=content_type,
             input_mode=mode,
             distribution="ShardedByS3Key" if sharded else "FullyReplicated",
         )
@@ -79,7 +102,10 @@ def _hosts(config: Mapping[str, Any]) -> tuple[Hosts, str]:
     """Return the hosts and this host's instance type; an absent file means one local host."""
     if not config:
         return Hosts(), "local"
-    names = tuple(sorted(str(host) for host in config.get("hosts") or ["algo-1"]))
+    hosts = config.get("hosts") or ["algo-1"]
+    if not isinstance(hosts, list):
+        raise UserError(f"resourceconfig.json: hosts: expected a list; got {shown(hosts)}.")
+    names = tuple(sorted(map(str, hosts)))
     current = str(config.get("current_host") or names[0])
     if current not in names:
         raise UserError(

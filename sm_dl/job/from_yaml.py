@@ -12,9 +12,15 @@ from sm_dl.job.job import ChannelSource, Distribution, InputMode, RawJob, Resour
 from sm_dl.job.paths import Paths
 from sm_dl.job.validation import validate
 
-MAX_FILE_BYTES = 1 << 20
+MAX_FILE_BYTES = 1 << 18
 MAX_DEPTH = 20
+MAX_VALUES = 10_000
+"""Keys and values in a file: the parser needs about 10 microseconds for each."""
 BLOCKS = ("hyperparameters", "channels", "resources")
+FolderName = Annotated[
+    str,
+    Field(pattern=r"\S", json_schema_extra={"expected": "a path"}),
+]
 
 
 class ChannelConfig(BaseModel):
@@ -22,7 +28,7 @@ class ChannelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    path: Annotated[str, Field(min_length=1)]
+    path: FolderName
     """A file or a folder, relative to the working directory."""
     content_type: str | None = None
     """Media type; by the file extension when absent."""
@@ -45,7 +51,7 @@ class JobConfig(BaseModel):
     """Input by name: `train: {path: data/train}`."""
     resources: Mapping[str, Any] = Field(default_factory=dict)
     """Machine, devices, precision."""
-    output: str
+    output: FolderName
     """The run's folder."""
 
 
@@ -87,9 +93,10 @@ def job_from_yaml(path: Path, overrides: Sequence[str] = ()) -> RawJob:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """SafeLoader that also refuses aliases, repeated keys and deep nesting."""
+    """SafeLoader that also refuses aliases, tags, repeated keys, deep nesting and long lists."""
 
     depth = 0
+    count = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -97,7 +104,15 @@ class _PlainLoader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(
                 problem="aliases are not allowed", problem_mark=event.start_mark
             )
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if getattr(event, "tag", None) is not None:
+            raise yaml.MarkedYAMLError(
+                problem=f"tags such as {event.tag} are not allowed", problem_mark=event.start_mark
+            )
         self.depth += 1
+        self.count += 1
+        if self.count > MAX_VALUES:
+            raise yaml.MarkedYAMLError(problem=f"more than {MAX_VALUES} keys and values")
         if self.depth > MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH} levels")
         node: yaml.Node | None = super().compose_node(parent, index)
@@ -125,13 +140,16 @@ _PlainLoader.add_implicit_resolver(  # YAML 1.1 reads 1e-4 as text; everybody me
     __import__("re").compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
+_PlainLoader.add_constructor(  # and 032 as 26; the service's string "032" is 32
+    "tag:yaml.org,2002:int", lambda _, node: int(node.value)
+)
 
 
 def _load(text: str, place: str) -> Any:  # noqa: ANN401 - YAML holds anything
     try:
         return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader made stricter
     except (yaml.YAMLError, ValueError) as error:
-        problem = getattr(error, "problem", None) or str(error)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""
         raise UserError(f"{place}:{line} expected plain YAML; {problem}.") from None
@@ -141,6 +159,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise UserError(f"{path}: larger than {MAX_FILE_BYTES} bytes; a config holds no data.")
         text = content.decode()
     except OSError as error:
         raise UserError(f"{path}: cannot read the config file ({error.strerror}).") from None
@@ -148,8 +168,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path}: byte {error.start}: expected UTF-8 text; save it as UTF-8."
         ) from None
-    if len(content) > MAX_FILE_BYTES:
-        raise UserError(f"{path}: larger than {MAX_FILE_BYTES} bytes; a config holds no data.")
     document = _load(text, str(path))
     if not isinstance(document, dict):
         raise UserError(

@@ -11,7 +11,16 @@ logger = logging.getLogger(__name__)
 
 FAILURE_CHARACTERS = 1024
 """The platform shows no more than this of the failure file."""
-PLATFORM_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE}
+PLATFORM_ERRNO = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EROFS,
+    errno.ENOMEM,
+    errno.EMFILE,
+    errno.ENFILE,
+}
 
 
 def run_to_exit_code(work: Callable[[], None], paths: Paths | None) -> int:
@@ -47,7 +56,7 @@ def _fail(error: JobError, paths: Paths | None, cause: BaseException | None = No
         text = f"{error.failure_label}: {error}"[:FAILURE_CHARACTERS]
         try:
             paths.output.mkdir(parents=True, exist_ok=True)
-            paths.failure.write_text(text)
+            paths.failure.write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError as unwritable:
             logger.error("%s: cannot be written (%s)", paths.failure, unwritable.strerror)  # noqa: TRY400 - the cause is named
     return error.exit_code

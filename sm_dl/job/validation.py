@@ -50,10 +50,11 @@ def _words(annotation: Any) -> str:  # noqa: ANN401 - an annotation has no narro
     if get_origin(annotation) is Literal:
         choices = [str(choice) for choice in get_args(annotation)]
         return choices[0] if len(choices) == 1 else "one of " + ", ".join(choices)
+    origin = get_origin(annotation) or annotation
+    if isinstance(origin, type) and issubclass(origin, BaseModel | Mapping):
+        return "a mapping"
     if arguments := [a for a in get_args(annotation) if a is not type(None)]:
         return " or ".join(_words(argument) for argument in arguments)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel | Mapping):
-        return "a mapping"
     return WORDS_BY_TYPE.get(annotation, str(getattr(annotation, "__name__", annotation)))
 
 
@@ -90,16 +91,19 @@ def _sentence(
     field = by_alias.get(name)
     if field is None:
         hint = near_miss(name, by_alias) or f" Known: {', '.join(by_alias)}."
-        return f"Additional {place}s are not allowed ({name!r} was unexpected).{hint}"
+        where, colon, noun = place.rpartition(": ")
+        return f"{where}{colon}Additional {noun}s are not allowed ({name!r} was unexpected).{hint}"
     if error["type"] == "missing":
         return f"{place} {name} is required: expected {expectation(field)}; set it."
     got = values.get(name, error["input"])
-    hint = near_miss(got, _choices(field)) if isinstance(got, str) else ""
+    hint = near_miss(got, _choices(field.annotation)) if isinstance(got, str) else ""
     why = (
         f" ({error['msg'].removeprefix('Value error, ')})" if error["type"] == "value_error" else ""
     )
     return f"{place} {name}: expected {expectation(field)}; got {shown(got)}{why}.{hint}"
 
 
-def _choices(field: FieldInfo) -> list[str]:
-    return [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str)]
+def _choices(annotation: Any) -> list[str]:  # noqa: ANN401 - an annotation has no narrower type
+    if get_origin(annotation) is Literal:
+        return [choice for choice in get_args(annotation) if isinstance(choice, str)]
+    return [choice for part in get_args(annotation) for choice in _choices(part)]

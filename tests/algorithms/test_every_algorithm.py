@@ -87,7 +87,9 @@ def _rows(name: str) -> list[dict]:
 
 def test_hyperparameters_have_the_service_s_names(name):
     declared = registry.get(name).hyperparameters.declarations()
-    assert {one.name for one in declared if not one.is_extra} == {row["name"] for row in _rows(name)}
+    assert {one.name for one in declared if not one.is_extra} == {
+        row["name"] for row in _rows(name)
+    }
 
 
 def test_hyperparameters_are_required_where_the_service_says(name):

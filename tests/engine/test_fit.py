@@ -64,6 +64,28 @@ class Training:
         return result, module
 
 
+class Listener(logging.Handler):
+    """Keeps what was said."""
+
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
+@pytest.fixture
+def said():
+    logger, listener = logging.getLogger("sm_dl"), Listener()
+    level = logger.level
+    logger.addHandler(listener)
+    logger.setLevel(logging.INFO)
+    yield listener.records
+    logger.removeHandler(listener)
+    logger.setLevel(level)
+
+
 @pytest.fixture
 def training(tmp_path):
     return Training(tmp_path)
@@ -90,11 +112,9 @@ def test_the_weights_of_the_best_epoch_are_loaded(training):
     assert stopped.weight == short.weight
 
 
-def test_the_early_stopping_lines_are_the_service_s(training, caplog):
-    logging.getLogger("sm_dl").propagate = True
-    with caplog.at_level(logging.INFO, logger="sm_dl"):
-        training.run([1.0, 2.0], patience=1)
-    told = [record.getMessage() for record in caplog.records if "callbacks" in record.name]
+def test_the_early_stopping_lines_are_the_service_s(training, said):
+    training.run([1.0, 2.0], patience=1)
+    told = [record.getMessage() for record in said if "callbacks" in record.name]
     assert told == [
         "Using early stopping with patience 1",
         "best epoch loss so far",
@@ -121,11 +141,9 @@ def test_a_loss_that_is_not_finite_ends_the_job_with_the_place(training):
         training.run([1.0, float("nan")])
 
 
-def test_a_running_loss_is_printed_at_every_fifth_batch(training, caplog):
-    logging.getLogger("sm_dl").propagate = True
-    with caplog.at_level(logging.INFO, logger="sm_dl"):
-        training.run([1.0], batches_per_epoch=12)
-    batches = [record.getMessage() for record in caplog.records if "batch=" in record.getMessage()]
+def test_a_running_loss_is_printed_at_every_fifth_batch(training, said):
+    training.run([1.0], batches_per_epoch=12)
+    batches = [record.getMessage() for record in said if "batch=" in record.getMessage()]
     assert [line.split("batch=")[1].split()[0] for line in batches] == ["0", "5", "10"]
 
 

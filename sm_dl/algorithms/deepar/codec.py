@@ -1,5 +1,6 @@
 """Requests and responses of a DeepAR endpoint (spec section 6): JSON, and JSON Lines for batches."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from sm_dl.content_types import JSON_LINES, MediaType
 from sm_dl.data.jsonlines import object_from_line
 from sm_dl.errors import UserError, shown
 from sm_dl.job.validation import validate
+
+logger = logging.getLogger(__name__)
 
 CONFIGURATION_VARIABLE = "DEEPAR_INFERENCE_CONFIG"
 MAX_SAMPLES = 10_000
@@ -104,6 +107,8 @@ def decode(
         records = [
             (f"line {number}", object_from_line(line, f"line {number}")) for number, line in lines
         ]
+        if not records:
+            raise UserError("request body: expected one series a line; got only blank lines.")
         configuration = default
     else:
         document = object_from_line(body, "request body")
@@ -114,12 +119,14 @@ def decode(
         given = document.get("configuration")
         configuration = default if given is None else _configuration(given, "configuration")
     configuration = _with_horizon(configuration, schema)
-    draws = len(records) * configuration.num_samples * schema.prediction_length
+    num_steps = configuration.prediction_length or schema.prediction_length
+    draws = len(records) * configuration.num_samples * num_steps
     if draws > MAX_DRAWS:
         raise UserError(
             f"request: expected at most {MAX_DRAWS} drawn values (series * num_samples * prediction_length); "
             f"got {draws}. Send fewer series at once."
         )
+    _warn_of_needless_fields([record for _, record in records], schema)
     series = [_instance(record, place, schema) for place, record in records]
     return ForecastRequest(series, configuration, is_lines=media.name == JSON_LINES)
 
@@ -159,6 +166,13 @@ def _instance(record: object, place: str, schema: Schema) -> Series:
     )
     check_target(series, schema.likelihood)
     return series
+
+
+def _warn_of_needless_fields(records: Sequence[object], schema: Schema) -> None:
+    used = {"cat": bool(schema.cardinality), "dynamic_feat": bool(schema.num_dynamic)}
+    for name, is_used in used.items():
+        if not is_used and any(isinstance(one, dict) and one.get(name) for one in records):
+            logger.warning("request: %s is ignored: the model was trained without it.", name)
 
 
 def encode(forecast: Forecast, media_type: str) -> bytes:

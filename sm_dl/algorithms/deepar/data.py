@@ -69,7 +69,7 @@ def infer_schema(hyperparameters: DeepARHyperparameters, series: Sequence[Series
         prediction_length=hyperparameters.prediction_length,
         likelihood=hyperparameters.likelihood,
         cardinality=_cardinality(hyperparameters.cardinality, series),
-        num_dynamic=_num_dynamic(hyperparameters.num_dynamic_feat, series[0]),
+        num_dynamic=_num_dynamic(hyperparameters.num_dynamic_feat, series),
         lags=reached_lags(frequency, series),
         has_gaps=any(bool(np.isnan(one.target_T).any()) for one in series),
     )
@@ -101,16 +101,24 @@ def reached_lags(frequency: Frequency, series: Sequence[Series]) -> tuple[int, .
 
 
 def _cardinality(setting: str | tuple[int, ...], series: Sequence[Series]) -> tuple[int, ...]:
-    first = series[0].cat_C
-    if setting == "ignore" or (setting == "auto" and first is None):
+    if setting == "ignore":
         return ()
     if isinstance(setting, tuple):
         return setting
+    first = series[0].cat_C
+    if not first:
+        for one in series:
+            if one.cat_C:
+                raise UserError(
+                    f"{one.place}: cat: expected none, as in the first series ({series[0].place}); "
+                    f"got {list(one.cat_C)}. Give cat in every record, or set cardinality=ignore."
+                )
+        return ()
     logger.info(
         "[cardinality=auto] `cat` field was found in %s and will be used for training.",
         series[0].place,
     )
-    width = len(first or ())
+    width = len(first)
     for one in series:
         check_cat(one, (2**31,) * width)
     sizes = tuple(int(size) + 1 for size in np.max([one.cat_C or () for one in series], axis=0))
@@ -118,10 +126,20 @@ def _cardinality(setting: str | tuple[int, ...], series: Sequence[Series]) -> tu
     return sizes
 
 
-def _num_dynamic(setting: str | int, first: Series) -> int:
+def _num_dynamic(setting: str | int, series: Sequence[Series]) -> int:
     if isinstance(setting, int):
         return setting
-    if setting == "ignore" or first.dynamic_DT is None:
+    if setting == "ignore":
+        return 0
+    first = series[0]
+    if first.dynamic_DT is None:
+        for one in series:
+            if one.dynamic_DT is not None:
+                raise UserError(
+                    f"{one.place}: dynamic_feat: expected none, as in the first series ({first.place}); "
+                    f"got {len(one.dynamic_DT)} lists. "
+                    "Give dynamic_feat in every record, or set num_dynamic_feat=ignore."
+                )
         return 0
     logger.info(
         "[num_dynamic_feat=auto] `dynamic_feat` field was found in %s and will be used for training.",

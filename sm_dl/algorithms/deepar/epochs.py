@@ -31,7 +31,7 @@ class EpochRule:
         if num_series >= wanted:
             return cls(1, 1.0)
         passes = math.ceil(wanted / num_series)
-        return cls(passes, wanted / (passes * num_series))
+        return cls(passes, wanted / num_series / passes)
 
     def log_line(self) -> str | None:
         """Return the service's words about a small data set, None for a large one."""
@@ -64,6 +64,8 @@ def draw_epoch(
     # n starts, each taken with probability 1/n: their number is binomial, their places uniform
     windows_N = random.binomial(visits * num_starts_N, 1 / num_starts_N)
     series = np.repeat(np.arange(num_series), windows_N)
+    if not len(series):  # about once in 20,000 of the smallest epochs
+        series = random.integers(0, num_series, size=1)
     starts = random.integers(0, num_starts_N[series])
     order = random.permutation(len(series))
     return series[order], starts[order]

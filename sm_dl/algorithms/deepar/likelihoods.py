@@ -43,9 +43,9 @@ def _positive(raw: Tensor) -> Tensor:
 
 
 def _uniform(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Return draws from the open interval (0, 1)."""
+    """Return draws from (0, 1], at least 2^-24: a floor near 0 would be an outlier of its own."""
     draw = torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype)
-    return draw.clamp_min_(torch.finfo(like.dtype).tiny)
+    return draw.neg_().add_(1)
 
 
 def _gaussian_loss(raw: Tensor, target: Tensor, scale: Tensor) -> Tensor:
@@ -95,9 +95,16 @@ def _beta_loss(raw: Tensor, target: Tensor, scale: Tensor) -> Tensor:
 def _beta_sample(raw: Tensor, scale: Tensor, generator: torch.Generator | None) -> Tensor:
     del scale
     a, b = _beta_parameters(raw)
-    first = torch._standard_gamma(a, generator=generator).clamp_min_(SMALLEST**2)  # noqa: SLF001 - the only gamma sampler that takes a generator
-    second = torch._standard_gamma(b, generator=generator).clamp_min_(SMALLEST**2)  # noqa: SLF001
-    return first / (first + second)
+    return torch.sigmoid(_log_gamma_sample(a, generator) - _log_gamma_sample(b, generator))
+
+
+def _log_gamma_sample(shape: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Draw the logarithm of a gamma variable: the variable itself underflows at small shapes.
+
+    Gamma(a) is Gamma(a + 1) times U^(1/a) (Marsaglia and Tsang, 2000, section 6).
+    """
+    larger = torch._standard_gamma(shape + 1, generator=generator)  # noqa: SLF001 - the only gamma sampler that takes a generator
+    return larger.log() + _uniform(shape, generator).log() / shape
 
 
 def _negative_binomial_parameters(raw: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,16 +117,19 @@ def _negative_binomial_parameters(raw: Tensor, scale: Tensor) -> tuple[Tensor, T
 
 
 def _negative_binomial_loss(raw: Tensor, target: Tensor, scale: Tensor) -> Tensor:
-    mean, shape = _negative_binomial_parameters(raw, scale)
+    """Return the loss, in double precision inside: nearly Poisson counts cancel large lgammas."""
+    single, target = raw.dtype, target.double()
+    mean, shape = _negative_binomial_parameters(raw.double(), scale.double())
     trials = 1 / shape
     weight = shape * mean
-    return (
+    loss = (
         torch.lgamma(trials)
         + torch.lgamma(target + 1)
         - torch.lgamma(target + trials)
         + trials * torch.log1p(weight)
         - target * (torch.log(weight) - torch.log1p(weight))
     )
+    return loss.to(single)
 
 
 def _negative_binomial_sample(

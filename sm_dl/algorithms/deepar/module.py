@@ -14,6 +14,17 @@ from sm_dl.algorithms.deepar.windows import Windows
 GRADIENT_NORM = 10.0
 """Longest gradient of a step. Source: GluonTS's trainer; the service's own is not public."""
 
+ADAM_BETAS = (0.9, 0.99)
+"""The second is shorter than usual (0.999): small data sets train for a few hundred updates."""
+
+
+def step_size_share(done: float) -> float:
+    """Return the share of the learning rate in use when a share `done` of the epochs is over.
+
+    All of it for the first half, then half a cosine down to zero: the last updates settle.
+    """
+    return 1.0 if done < 0.5 else 0.5 * (1 + math.cos(math.pi * (2 * done - 1)))
+
 
 class DeepARModule(LightningModule):
     """Minimises the mean loss per observed point with Adam."""
@@ -40,14 +51,12 @@ class DeepARModule(LightningModule):
         }
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return Adam, all weights in one fused update, and a step size that falls to zero.
-
-        It falls by half a cosine over the epochs: on M4 hourly, 1000 updates, a constant step
-        size leaves a mean wQL of 0.048 where a falling one leaves 0.027.
-        """
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
+        """Return Adam, all weights in one fused update, and its step size by epoch."""
+        optimizer = torch.optim.Adam(
+            self.parameters(), lr=self.learning_rate, betas=ADAM_BETAS, fused=True
+        )
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda epoch: 0.5 * (1 + math.cos(math.pi * epoch / self.num_epochs))
+            optimizer, lambda epoch: step_size_share(epoch / self.num_epochs)
         )
         return [optimizer], [schedule]
 

@@ -1,5 +1,6 @@
 """A trained DeepAR model: artifact in, forecasts out. Knows no job."""
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -141,6 +142,23 @@ def write_artifact(
     write_metadata(folder, Metadata("deepar", facts))
 
 
+def _check(shape: NetworkShape, schema: Schema, context_length: int) -> None:
+    """Refuse facts that no training run writes.
+
+    Raises:
+        ValueError: One of them is out of its range.
+    """
+    counts = (
+        shape.num_layers, shape.num_cells, shape.embedding_dimension, *shape.cardinality,
+        schema.prediction_length, context_length, *shape.lags[:1],
+    )  # fmt: skip
+    is_rising = all(one < two for one, two in itertools.pairwise(shape.lags))
+    if min(counts) < 1 or not shape.lags or not is_rising:
+        raise ValueError("a size, a length or a lag is out of range")
+    if shape.num_dynamic < 0 or not 0 <= shape.zoneout_rate <= 1:
+        raise ValueError("num_dynamic_feat or dropout_rate is out of range")
+
+
 def load(folder: Path) -> DeepARPredictor:
     """Return the predictor of a model directory.
 
@@ -172,8 +190,9 @@ def load(folder: Path) -> DeepARPredictor:
             has_gaps=shape.has_gaps,
         )
         context_length = int(facts["context_length"])
+        _check(shape, schema, context_length)
         network = DeepARNetwork(shape)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"{folder}: model.json does not describe a DeepAR model ({type(error).__name__}: {error})."
         ) from None

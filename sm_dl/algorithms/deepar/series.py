@@ -68,11 +68,11 @@ def _name(record: Mapping[str, object]) -> str:
 
 
 def _start(value: object, place: str) -> np.datetime64:
-    if isinstance(value, np.datetime64):
+    if isinstance(value, np.datetime64) and not np.isnat(value):
         return value
     if isinstance(value, str) and START.fullmatch(value.strip()):
         try:
-            return np.datetime64(value.strip())
+            return np.datetime64(value.strip().partition(".")[0])  # long fractions overflow
         except ValueError:
             pass  # the 31st of June
     hint = (

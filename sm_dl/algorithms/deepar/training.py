@@ -21,7 +21,7 @@ from sm_dl.contract.metrics import MetricLog
 from sm_dl.engine import fit as engine
 from sm_dl.engine import machine
 from sm_dl.engine.loader import Place
-from sm_dl.engine.strategy import hardware, plan
+from sm_dl.engine.strategy import Launched, hardware, plan
 from sm_dl.job.job import ChannelSource, Job
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
         UserError: A channel does not hold what DeepAR reads; file and line are named.
     """
     hyperparameters = job.hyperparameters
-    layout = plan(ALGORITHM.placement, job.resources, hardware())
+    layout = plan(ALGORITHM.placement, job.resources, hardware(), launched=Launched.by_torchrun())
     panel, schema = read_panel(job.channels["train"], hyperparameters)
     network = build_network(hyperparameters, schema)
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)

@@ -141,7 +141,8 @@ class SeriesPanel:
             observed_SB=observed_SB.to(raw_SB.dtype),
             gap_SB=(inside_SB & missing_SB).to(raw_SB.dtype),
             calendar_TBF=self.calendar.features(
-                self.start_N[series_B] + step_TB * self.frequency.step
+                self.start_N[series_B]
+                + step_TB.clamp_min(0).minimum(self.length_N[series_B] - 1) * self.frequency.step
             ),
             age_TB=torch.log10(step_TB.clamp_min(0) + 2.0),
             cat_BC=self.cat_NC[series_B],

@@ -50,10 +50,18 @@ class ZoneoutLSTM(nn.LSTM):
             self.weight_ih_l0.register_hook(self._leave_wires)  # type: ignore[no-untyped-call]
 
     def reset_parameters(self) -> None:
-        """Draw weights uniform in +-1/sqrt(H), open the forget gates, and wire the masks."""
-        super().reset_parameters()
+        """Draw weights, open the forget gates, and wire the masks.
+
+        Each gate's input weights are Xavier uniform and its recurrent weights orthogonal (Saxe et
+        al., 2014): an epoch of a small data set is ten updates, and torch's own small weights
+        lose many of them.
+        """
         size = self.hidden_size
         with torch.no_grad():
+            for gate in range(4):
+                rows = slice(gate * size, (gate + 1) * size)
+                nn.init.xavier_uniform_(self.input_weight()[rows])
+                nn.init.orthogonal_(self.weight_hh_l0[rows])
             self.bias_hh_l0.zero_()
             self.bias_ih_l0.zero_()
             self.bias_ih_l0[size : 2 * size] = 1.0  # remember at first (Jozefowicz et al., 2015)
@@ -78,15 +86,22 @@ class ZoneoutLSTM(nn.LSTM):
         hidden_TBH, (h_1BH, c_1BH) = super().forward(inputs_TBI)
         return hidden_TBH, (h_1BH[0], c_1BH[0])
 
+    def input_weight(self) -> Tensor:
+        """Return the weights of the inputs proper, shape (G, I), without the wires."""
+        return self.weight_ih_l0[:, : self.num_inputs]
+
     def _mask(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Return random zeros and ones, each 1 with chance `rate` (to 1 / 65536).
 
         Four draws from each 64-bit random number: `bernoulli_` alone took a tenth of a step.
         """
+        threshold = round(self.rate * 65536) - 32768
+        if threshold > torch.iinfo(torch.int16).max:  # rate 1 is beyond the range of the draws
+            return like.new_ones(shape)
         count = math.prod(shape)
         words = torch.empty((count + 3) // 4, dtype=torch.int64, device=like.device)
         draws = words.random_(torch.iinfo(torch.int64).min, None).view(torch.int16)[:count]
-        return (draws < round(self.rate * 65536) - 32768).to(like.dtype).view(shape)
+        return (draws < threshold).to(like.dtype).view(shape)
 
     def _leave_wires(self, gradient: Tensor) -> Tensor:
         gradient = gradient.clone()

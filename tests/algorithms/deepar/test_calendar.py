@@ -55,6 +55,11 @@ DERIVED = {
         *range(1, 10), *range(11, 14), *range(15, 18), *range(19, 22), *range(23, 26),
         *range(27, 30), *range(55, 58), *range(83, 86), *range(111, 114), *range(119, 122),
     ],
+    "5H": [  # a day is 4.8 steps
+        *range(1, 8), *range(9, 12), *range(13, 16), *range(18, 21), *range(23, 26),
+        *range(28, 31), *range(33, 36), *range(66, 69), *range(100, 103), *range(133, 136),
+        *range(143, 146),
+    ],
     "20min": [
         *range(1, 11), *range(71, 74), *range(143, 146), *range(215, 218), *range(287, 290),
         *range(359, 362), *range(431, 434), *range(503, 506), *range(1007, 1010),
@@ -181,21 +186,40 @@ def test_a_step_is_counted_in_minutes_or_months(text, step):
 @pytest.mark.parametrize(
     ("text", "start", "cut"),
     [
-        ("min", "2016-01-31T05:47:59", "2016-01-31T05:47"),
-        ("15min", "2016-01-31T05:47", "2016-01-31T05:47"),
-        ("H", "2016-01-31T05:47", "2016-01-31T05:00"),
-        ("2H", "2016-01-31T05:47", "2016-01-31T05:00"),
-        ("H", "1969-12-31T23:30", "1969-12-31T23:00"),
-        ("D", "2016-01-31T23:59", "2016-01-31T00:00"),
-        ("D", "0001-01-01T00:01", "0001-01-01T00:00"),
-        ("W", "2016-01-31T23:59", "2016-01-31T00:00"),
-        ("M", "2016-01-31T23:59", "2016-01"),
-        ("M", "1969-12-31T23:59", "1969-12"),
+        ("min", "2016-01-31T05:47:59", "2016-01-31T05:47:00"),
+        ("15min", "2016-01-31T05:47", "2016-01-31T05:47:00"),
+        ("H", "2016-01-31T05:47", "2016-01-31T05:00:00"),
+        ("2H", "2016-01-31T05:47", "2016-01-31T05:00:00"),
+        ("H", "1969-12-31T23:30", "1969-12-31T23:00:00"),
+        ("D", "2016-01-31T23:59", "2016-01-31T00:00:00"),
+        ("D", "0001-01-01T00:01", "0001-01-01T00:00:00"),
+        ("W", "2016-01-31T23:59", "2016-01-31T00:00:00"),
+        ("M", "2016-01-31T23:59", "2016-01-01T00:00:00"),
+        ("M", "1969-12-31T23:59", "1969-12-01T00:00:00"),
     ],
 )
 def test_what_is_finer_than_the_base_step_is_cut_off(text, start, cut):
     frequency = Frequency.parse(text)
-    assert frequency.datetime_of(frequency.time_of(np.datetime64(start))) == np.datetime64(cut)
+    assert frequency.text_of(frequency.time_of(np.datetime64(start))) == cut
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "words"),
+    [
+        ("H", 48, "48 hours"), ("D", 1, "1 day"), ("M", 12, "12 months"), ("W", 2, "2 weeks"),
+        ("5min", 12, "12 steps of 5 minutes"), ("min", 90, "90 minutes"),
+    ],
+)  # fmt: skip
+def test_a_number_of_steps_has_words(text, count, words):
+    assert Frequency.parse(text).words(count) == words
+
+
+@pytest.mark.parametrize("text", ["min", "H", "D", "W", "M"])
+@pytest.mark.parametrize("year", ["0001", "1677", "2262", "9999"])
+def test_any_year_can_be_written_out(text, year):
+    frequency = Frequency.parse(text)
+    written = frequency.text_of(frequency.time_of(np.datetime64(f"{year}-12-01T00:00")))
+    assert written == f"{year}-12-01T00:00:00"
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])

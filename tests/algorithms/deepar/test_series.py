@@ -45,7 +45,7 @@ def read(**changes):
 
 
 def minute_of(start):
-    return MINUTE.datetime_of(read(start=start).start)
+    return MINUTE.text_of(read(start=start).start)
 
 
 @pytest.mark.parametrize("start", REFUSED_STARTS, ids=repr)
@@ -78,24 +78,22 @@ def test_not_a_time_is_refused_as_a_start():
     ],
 )  # fmt: skip
 def test_a_start_is_read_to_the_minute(start):
-    assert minute_of(start) == np.datetime64("2016-01-31T05:47")
+    assert minute_of(start) == "2016-01-31T05:47:00"
 
 
 @pytest.mark.parametrize("digits", [1, 3, 6, 9, 12, 13, 15, 18, 19, 40])
 def test_fractions_of_a_second_are_cut_off_however_long(digits):
     start = "2016-01-31 05:47:12." + "123456789" * 5
-    assert minute_of(start[: len("2016-01-31 05:47:12.") + digits]) == np.datetime64(
-        "2016-01-31T05:47"
-    )
+    assert minute_of(start[: len("2016-01-31 05:47:12.") + digits]) == "2016-01-31T05:47:00"
 
 
 def test_a_date_alone_is_its_midnight():
-    assert minute_of("2016-01-31") == np.datetime64("2016-01-31T00:00")
+    assert minute_of("2016-01-31") == "2016-01-31T00:00:00"
 
 
 @pytest.mark.parametrize("year", ["0001", "1677", "2262", "9999"])
 def test_a_start_may_lie_in_any_year(year):
-    assert minute_of(f"{year}-12-31 23:59:00") == np.datetime64(f"{year}-12-31T23:59")
+    assert minute_of(f"{year}-12-31 23:59:00") == f"{year}-12-31T23:59:00"
 
 
 @pytest.mark.parametrize("target", REFUSED_TARGETS, ids=lambda target: repr(target)[:20])
@@ -201,6 +199,17 @@ def test_features_may_be_longer_than_the_target():
 def test_unknown_fields_are_ignored():
     plain, more = read(), read(item_id="a7", feat_static_cat=["x"], target_=None)
     np.testing.assert_array_equal(plain.target_T, more.target_T)
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"id": "a7"}, "a7"), ({"item_id": "b"}, "b"), ({"id": "a", "item_id": "b"}, "a"),
+        ({"id": 12}, "12"), ({"id": "x" * 200}, "x" * 80), ({"id": ["x"]}, ""), ({}, ""),
+    ],
+)  # fmt: skip
+def test_a_series_has_the_name_its_record_gives_it(fields, name):
+    assert read(**fields).name == name
 
 
 def test_a_series_knows_its_place():

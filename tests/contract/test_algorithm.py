@@ -1,0 +1,109 @@
+"""An algorithm accepts a job whole or refuses it with one reason."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sm_dl import registry
+from sm_dl.contract.algorithm import Algorithm
+from sm_dl.errors import UserError
+from sm_dl.job.job import ChannelSource, Hosts, RawJob, Resources
+from sm_dl.job.paths import Paths
+
+VALUES = {"context_length": "72", "epochs": "3", "prediction_length": "24", "time_freq": "H"}
+ALGORITHMS = [registry.get(name) for name in registry.names()]
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> RawJob:
+    """Return a job that DeepAR accepts, with a train channel and an empty test channel."""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.json").write_bytes(b"{}")
+    return RawJob(
+        algorithm="forecasting-deepar",
+        hyperparameters=VALUES | {"_kvstore": "auto"},
+        channels={name: ChannelSource(name, tmp_path / name) for name in ("train", "test")},
+        paths=Paths(tmp_path / "run"),
+        resources=Resources(instance_type="ml.m5.large"),
+        hosts=Hosts("algo-1", ("algo-1",), "eth1"),
+    )
+
+
+@pytest.fixture
+def deepar() -> Algorithm:
+    """Return DeepAR."""
+    return registry.get("deepar")
+
+
+def _changed(job: RawJob, **changes: Any) -> RawJob:
+    return dataclasses.replace(job, **changes)
+
+
+def test_a_checked_job_has_typed_hyperparameters(deepar: Algorithm, job: RawJob) -> None:
+    assert deepar.check(job).hyperparameters == deepar.hyperparameters.parse(VALUES)
+
+
+def test_a_checked_job_has_the_channels_that_hold_something(deepar: Algorithm, job: RawJob) -> None:
+    assert list(deepar.check(job).channels) == ["train"]
+
+
+def test_a_checked_job_is_called_by_the_algorithms_own_name(deepar: Algorithm, job: RawJob) -> None:
+    assert deepar.check(job).algorithm == "deepar"
+
+
+def test_everything_else_stays(deepar: Algorithm, job: RawJob) -> None:
+    checked = deepar.check(job)
+    assert (checked.paths, checked.resources, checked.hosts) == (
+        job.paths,
+        job.resources,
+        job.hosts,
+    )
+
+
+def test_checking_writes_nothing(deepar: Algorithm, job: RawJob) -> None:
+    deepar.check(job)
+    assert not job.paths.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"hyperparameters": {}}, "context_length is required"),
+        ({"hyperparameters": VALUES | {"epoch": "1"}}, "'epoch' was unexpected"),
+        ({"channels": {}}, "Missing required channel: train"),
+        ({"resources": Resources(instance_type="ml.p4d.24xlarge")}, "resources instance_type"),
+    ],
+)
+def test_a_job_is_refused_with_its_reason(
+    deepar: Algorithm, job: RawJob, changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(UserError, match=reason):
+        deepar.check(_changed(job, **changes))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.name)
+class TestEveryAlgorithm:
+    def test_says_what_it_does_in_a_sentence(self, algorithm: Algorithm) -> None:
+        assert algorithm.summary.endswith(".")
+
+    def test_names_its_paper_and_the_year(self, algorithm: Algorithm) -> None:
+        assert any(part.strip().isdigit() for part in algorithm.paper.split(","))
+
+    def test_has_a_docstring_under_every_hyperparameter(self, algorithm: Algorithm) -> None:
+        silent = [one.name for one in algorithm.hyperparameters.declarations() if not one.doc]
+        assert silent == []
+
+    def test_has_an_objective(self, algorithm: Algorithm) -> None:
+        assert any(metric.is_objective for metric in algorithm.metrics)
+
+    def test_has_a_required_channel(self, algorithm: Algorithm) -> None:
+        assert any(channel.required for channel in algorithm.channels)
+
+    def test_names_each_metric_and_channel_once(self, algorithm: Algorithm) -> None:
+        names = [
+            *(one.name for one in algorithm.metrics),
+            *(one.name for one in algorithm.channels),
+        ]
+        assert len(names) == len(set(names))

@@ -1,0 +1,159 @@
+"""A channel's files are found, named and told apart without opening one."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sm_dl.content_types import JSON_LINES, PARQUET
+from sm_dl.data.source import channel_files
+from sm_dl.errors import UserError
+from sm_dl.job.job import ChannelSource
+
+Make = Callable[..., ChannelSource]
+
+
+@pytest.fixture
+def channel(tmp_path: Path) -> Make:
+    """Return a maker of a channel whose folder holds the files named."""
+
+    def make(*files: str, content_type: str | None = None) -> ChannelSource:
+        for file in files:
+            path = tmp_path / "data" / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"not opened")
+        (tmp_path / "data").mkdir(exist_ok=True)
+        return ChannelSource("train", tmp_path / "data", content_type)
+
+    return make
+
+
+def _names(source: ChannelSource) -> list[str]:
+    return [file.name for file in channel_files(source)]
+
+
+def _message(source: ChannelSource) -> str:
+    with pytest.raises(UserError) as refusal:
+        channel_files(source)
+    return str(refusal.value)
+
+
+def test_files_are_named_by_channel_and_path(channel: Make) -> None:
+    assert _names(channel("a.json", "deep/er/b.json")) == ["train/a.json", "train/deep/er/b.json"]
+
+
+def test_files_come_in_the_order_of_their_names(channel: Make) -> None:
+    assert _names(channel("b.json", "c/a.json", "a.json", "B.json")) == [
+        "train/B.json",
+        "train/a.json",
+        "train/b.json",
+        "train/c/a.json",
+    ]
+
+
+@pytest.mark.parametrize("hidden", [".a.json", ".DS_Store", "_SUCCESS", "x/_SUCCESS", ".x/a.json"])
+def test_what_spark_and_desktops_leave_is_ignored(channel: Make, hidden: str) -> None:
+    assert _names(channel("a.json", hidden)) == ["train/a.json"]
+
+
+@pytest.mark.parametrize("name", ["_a.json", "a..json", "SUCCESS.json", "_SUCCESS.json"])
+def test_a_name_that_only_looks_hidden_is_read(channel: Make, name: str) -> None:
+    assert _names(channel(name)) == [f"train/{name}"]
+
+
+def test_a_hidden_folder_above_the_channel_hides_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / ".cache" / "train"
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_bytes(b"")
+    assert _names(ChannelSource("train", folder)) == ["train/a.json"]
+
+
+def test_an_empty_folder_beside_the_files_is_no_file(channel: Make, tmp_path: Path) -> None:
+    source = channel("a.json")
+    (tmp_path / "data" / "b.json").mkdir()
+    assert _names(source) == ["train/a.json"]
+
+
+def test_a_pipe_beside_the_files_is_no_file(channel: Make, tmp_path: Path) -> None:
+    source = channel("a.json")
+    os.mkfifo(tmp_path / "data" / "b.json")
+    assert _names(source) == ["train/a.json"]
+
+
+def test_a_link_to_nowhere_is_no_file(channel: Make, tmp_path: Path) -> None:
+    source = channel("a.json")
+    (tmp_path / "data" / "b.json").symlink_to(tmp_path / "absent")
+    assert _names(source) == ["train/a.json"]
+
+
+def test_a_linked_file_is_read(channel: Make, tmp_path: Path) -> None:
+    source = channel("a.json")
+    (tmp_path / "data" / "b.json").symlink_to(tmp_path / "data" / "a.json")
+    assert _names(source) == ["train/a.json", "train/b.json"]
+
+
+def test_a_channel_may_be_one_file(channel: Make, tmp_path: Path) -> None:
+    channel("a.json")
+    source = ChannelSource("train", tmp_path / "data" / "a.json")
+    assert _names(source) == ["train/a.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("a.json", JSON_LINES),
+        ("a.json.gz", JSON_LINES),
+        ("a.jsonl", JSON_LINES),
+        ("a.jsonl.gz", JSON_LINES),
+        ("a.JSON", JSON_LINES),
+        ("a.Json.GZ", JSON_LINES),
+        ("part-0.snappy.parquet", PARQUET),
+        ("a.PARQUET", PARQUET),
+        ("a.csv.json", JSON_LINES),
+    ],
+)
+def test_the_extension_tells_the_format(channel: Make, name: str, media_type: str) -> None:
+    assert channel_files(channel(name))[0].media_type == media_type
+
+
+@pytest.mark.parametrize(
+    ("content_type", "media_type"),
+    [
+        ("application/jsonlines", JSON_LINES),
+        ("application/json", JSON_LINES),
+        ("json", JSON_LINES),
+        ("json.gz", JSON_LINES),
+        ("Application/JSONLines; charset=utf-8", JSON_LINES),
+        ("parquet", PARQUET),
+        ("application/x-parquet", PARQUET),
+    ],
+)
+@pytest.mark.parametrize("name", ["part-00000", "a.csv", "a.json", "a.parquet"])
+def test_a_content_type_is_stronger_than_the_extension(
+    channel: Make, name: str, content_type: str, media_type: str
+) -> None:
+    files = channel_files(channel(name, content_type=content_type))
+    assert files[0].media_type == media_type
+
+
+@pytest.mark.parametrize("name", ["part-00000", "a.csv", "a.gz", "README.md", "json", "a.json.bz2"])
+def test_an_extension_that_tells_nothing_is_answered_by_the_known_ones(
+    channel: Make, name: str
+) -> None:
+    assert _message(channel(name)) == (
+        f"train/{name}: the format cannot be told from the extension; expected .json, .json.gz, "
+        ".jsonl, .jsonl.gz, .parquet. Rename the file, or set content_type for channel train."
+    )
+
+
+@pytest.mark.parametrize("files", [[], [".a.json"], ["_SUCCESS"], [".x/a.json"]])
+def test_a_channel_without_data_is_refused(channel: Make, files: list[str]) -> None:
+    source = channel(*files)
+    assert _message(source) == (
+        f"channel train: expected at least one data file below {source.path}; got none."
+    )
+
+
+def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    assert "got none" in _message(ChannelSource("train", tmp_path / "absent"))
