@@ -9,6 +9,26 @@ TEMPORARY_SUFFIX = ".sagemaker-ignore"
 """The platform's uploader leaves files of this name alone."""
 
 
+IGNORED_NAMES = {"_SUCCESS"}
+"""Left by Spark beside its output; names that begin with a dot are ignored too."""
+
+
+def data_files(root: Path) -> list[Path]:
+    """Return the data files below a folder, sorted; links to folders are followed.
+
+    Hidden files, files of hidden folders and Spark's markers are no data.
+    """
+    found = []
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        subfolders[:] = [name for name in subfolders if not _is_ignored(name)]
+        found += [Path(folder) / name for name in names if not _is_ignored(name)]
+    return sorted(path for path in found if path.is_file())
+
+
+def _is_ignored(name: str) -> bool:
+    return name.startswith(".") or name in IGNORED_NAMES
+
+
 @contextmanager
 def renamed_when_done(path: Path) -> Iterator[Path]:
     """Yield a temporary path; on success it takes the place of `path`, else it is removed."""

@@ -6,15 +6,14 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from sm_dl import registry
 from sm_dl.contract.codec import Predictor
 from sm_dl.engine import machine
 from sm_dl.errors import AlgorithmError, UserError
-from sm_dl.files import renamed_when_done
-from sm_dl.job.job import is_ignored
+from sm_dl.files import data_files, renamed_when_done
 from sm_dl.job.log import start_logging
 from sm_dl.job.outcome import run_to_exit_code
 from sm_dl.serving import batch
@@ -60,10 +59,8 @@ def input_objects(source: Path, output: Path) -> dict[str, Path]:
         raise UserError(
             f"--output {output}: lies inside --input {source}; choose a folder beside it."
         )
-    files = {
-        path.relative_to(source).as_posix(): path for path in source.rglob("*") if path.is_file()
-    }
-    objects = {key: files[key] for key in sorted(files) if _is_data(key)}
+    files = {path.relative_to(source).as_posix(): path for path in data_files(source)}
+    objects = {key: files[key] for key in sorted(files)}
     if not objects:
         raise UserError(
             f"--input {source}: expected a file or a folder that holds one; found none."
@@ -78,10 +75,6 @@ def _make(output: Path) -> None:
         raise UserError(
             f"--output {output}: is no folder and cannot be made ({error.strerror})."
         ) from None
-
-
-def _is_data(key: str) -> bool:
-    return not is_ignored(PurePosixPath(key))
 
 
 def write_outputs(

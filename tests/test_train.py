@@ -185,3 +185,21 @@ def test_a_refused_job_leaves_an_earlier_model_alone(job, tmp_path):
     (model / "model.json").write_text("{}")
     job(b"[]")
     assert (model / "model.json").read_text() == "{}"
+
+
+def test_a_bad_test_channel_is_refused_before_training_starts(tmp_path):
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "a.json").write_bytes(lines(changed(start="yesterday")))
+    document = {"algorithm": "deepar", "output": str(tmp_path / "run")}
+    document["channels"] = {"train": str(tmp_path / "train"), "test": str(tmp_path / "test")}
+    document["hyperparameters"] = {
+        "time_freq": "D",
+        "prediction_length": 2,
+        "context_length": 2,
+        "epochs": 1,
+    }
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.json").write_bytes(lines(GOOD))
+    (tmp_path / "two.yaml").write_text(json.dumps(document))
+    code = train.main(["--config", str(tmp_path / "two.yaml")])
+    assert (code, list((tmp_path / "run").glob("checkpoints/*"))) == (2, [])

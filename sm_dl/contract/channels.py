@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from sm_dl.content_types import parse
 from sm_dl.errors import UserError, near_miss
-from sm_dl.job.job import ChannelSource, is_ignored
+from sm_dl.files import data_files
+from sm_dl.job.job import ChannelSource
 
 logger = logging.getLogger(__name__)
 
@@ -76,9 +77,4 @@ def _check_source(channel: Channel, source: ChannelSource) -> None:
 
 
 def _holds_files(source: ChannelSource) -> bool:
-    if source.path.is_dir():
-        return any(
-            path.is_file() and not is_ignored(path.relative_to(source.path))
-            for path in source.path.rglob("*")
-        )
-    return source.path.exists()
+    return bool(data_files(source.path)) if source.path.is_dir() else source.path.exists()

@@ -1,11 +1,12 @@
 """Which files a channel holds, and what is in each of them."""
 
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from sm_dl.content_types import JSON, JSON_LINES, PARQUET, parse
 from sm_dl.errors import UserError
-from sm_dl.job.job import ChannelSource, is_ignored
+from sm_dl.files import data_files
+from sm_dl.job.job import ChannelSource
 
 FORMATS = {
     ".json": JSON_LINES,
@@ -34,13 +35,11 @@ def channel_files(source: ChannelSource) -> list[DataFile]:
         UserError: There is none, or one of an unknown extension while no content type is given.
     """
     root = source.path
-    paths = sorted(root.rglob("*")) if root.is_dir() else [root]
+    paths = data_files(root) if root.is_dir() else [root] if root.exists() else []
+    base = root if root.is_dir() else root.parent
     files = []
     for path in paths:
-        inside = path.relative_to(root) if root.is_dir() else PurePath(path.name)
-        if is_ignored(inside) or not path.is_file():
-            continue
-        name = f"{source.name}/{inside.as_posix()}"
+        name = f"{source.name}/{path.relative_to(base).as_posix()}"
         files.append(DataFile(path, name, _media_type(source, path, name)))
     if not files:
         raise UserError(

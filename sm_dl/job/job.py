@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,15 +13,6 @@ InputMode = Literal["File", "FastFile", "Pipe"]
 Distribution = Literal["FullyReplicated", "ShardedByS3Key"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 H_co = TypeVar("H_co", covariant=True)
-
-
-IGNORED_NAMES = {"_SUCCESS"}
-"""Left by Spark beside its output; names that begin with a dot are ignored too."""
-
-
-def is_ignored(inside: PurePath) -> bool:
-    """Return whether a file of a channel, named from the channel's folder, is no data."""
-    return any(part.startswith(".") or part in IGNORED_NAMES for part in inside.parts)
 
 
 @dataclass(frozen=True)

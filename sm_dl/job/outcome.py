@@ -45,6 +45,8 @@ def run_to_exit_code(work: Callable[[], None], paths: Paths | None) -> int:
 
 def _sorted(error: Exception) -> JobError:
     cause = f"(caused by {type(error).__name__})\n\n{error}"
+    if type(error).__name__ == "OutOfMemoryError":  # torch's own, which this floor cannot import
+        return PlatformError(f"the device is out of memory; lower mini_batch_size {cause}")
     if isinstance(error, OSError) and error.errno in PLATFORM_ERRNO:
         return PlatformError(f"{error.strerror}: {error.filename} {cause}")
     return AlgorithmError(f"the job stopped on an internal error {cause}")

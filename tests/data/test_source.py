@@ -155,5 +155,14 @@ def test_a_channel_without_data_is_refused(channel: Make, files: list[str]) -> N
     )
 
 
+def test_a_linked_folder_is_read_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.json").write_text("{}")
+    (tmp_path / "channel").mkdir()
+    (tmp_path / "channel" / "linked").symlink_to(tmp_path / "real")
+    found = channel_files(ChannelSource("train", tmp_path / "channel"))
+    assert [file.name for file in found] == ["train/linked/a.json"]
+
+
 def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert "got none" in _message(ChannelSource("train", tmp_path / "absent"))

@@ -19,8 +19,8 @@ from sm_dl.errors import UserError
 UNITS = {"min": "minute", "H": "hour", "D": "day", "W": "week", "M": "month"}
 MINUTES = {"min": 1, "H": 60, "D": 1440, "W": 10080}
 MINUTES_PER_DAY = 1440
-MAX_DAYS = 4_000_000
-"""Days from the earliest to the latest step of a data set: over 10,000 years."""
+MAX_DAYS = 1_000_000
+"""Days from the earliest to the latest step of a data set: over 2,700 years."""
 
 FEATURES = {
     "min": ("minute-of-hour", "hour-of-day", "day-of-week", "day-of-month", "day-of-year"),

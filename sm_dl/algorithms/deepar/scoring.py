@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sm_dl.algorithms.deepar.calendar import Frequency
-from sm_dl.algorithms.deepar.data import check_training_series, log_statistics, read_channel
+from sm_dl.algorithms.deepar.data import Schema, check_training_series, log_statistics, read_channel
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.metrics import Scorer, Scores
 from sm_dl.algorithms.deepar.predictor import DeepARPredictor
@@ -47,20 +47,12 @@ class Tested:
     """A few series, from the best forecast to the worst."""
 
 
-def score_test_channel(
-    predictor: DeepARPredictor,
-    source: ChannelSource,
-    hyperparameters: DeepARHyperparameters,
-    log: MetricLog,
-) -> Tested | None:
-    """Forecast the last `prediction_length` points of each test series from the rest, and score.
-
-    Returns None when no series is long enough.
+def read_test_series(source: ChannelSource, schema: Schema) -> list[Series]:
+    """Return the test series that can be scored, before hours of training rather than after.
 
     Raises:
-        UserError: A test series does not fit the model.
+        UserError: A test series does not fit the schema.
     """
-    schema = predictor.schema
     series = list(read_channel(source, schema.frequency))
     for one in series:
         check_training_series(one, schema)
@@ -70,9 +62,22 @@ def score_test_channel(
             "channel test: %d of %d series have no point before the last prediction_length=%d, and are left out.",
             len(series) - len(scorable), len(series), schema.prediction_length,
         )  # fmt: skip
-    if not scorable:
-        return None
-    log_statistics("test", scorable)
+    if scorable:
+        log_statistics("test", scorable)
+    return scorable
+
+
+def score(
+    predictor: DeepARPredictor,
+    series: Sequence[Series],
+    hyperparameters: DeepARHyperparameters,
+    log: MetricLog,
+) -> Tested | None:
+    """Forecast the last `prediction_length` points of each series from the rest, and score.
+
+    Returns None when there is nothing to score.
+    """
+    schema = predictor.schema
     if max(schema.prediction_length, hyperparameters.context_length) > LONG_HORIZON:
         logger.warning(
             "context_length or prediction_length is above %d: scoring may take long.", LONG_HORIZON
@@ -80,9 +85,9 @@ def score_test_channel(
     season = max(1, SEASONS[schema.frequency.base] // schema.frequency.multiple)
     scorer, naive = Scorer(hyperparameters.test_quantiles), Scorer(hyperparameters.test_quantiles)
     shown: list[tuple[float, FanPanel]] = []
-    stride = max(1, len(scorable) // CANDIDATES)
+    stride = max(1, len(series) // CANDIDATES)
     position = 0
-    for batch in _batches(scorable):
+    for batch in _batches(series):
         known = [without_future(one, schema.prediction_length) for one in batch]
         paths_BKQ = predictor.forecast(
             known,

@@ -13,7 +13,7 @@ from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.module import DeepARModule
 from sm_dl.algorithms.deepar.network import DeepARNetwork, NetworkShape
 from sm_dl.algorithms.deepar.predictor import DeepARPredictor, write_artifact
-from sm_dl.algorithms.deepar.scoring import score_test_channel
+from sm_dl.algorithms.deepar.scoring import read_test_series, score
 from sm_dl.algorithms.deepar.summary import report_of
 from sm_dl.algorithms.deepar.windows import SeriesPanel, Windows, WindowShape
 from sm_dl.contract.figures import write_report_data
@@ -21,7 +21,8 @@ from sm_dl.contract.metrics import MetricLog
 from sm_dl.engine import fit as engine
 from sm_dl.engine import machine
 from sm_dl.engine.loader import Place
-from sm_dl.engine.strategy import Launched, hardware, plan
+from sm_dl.engine.strategy import Launched, Plan, hardware, plan
+from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource, Job
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,9 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
     """
     hyperparameters = job.hyperparameters
     layout = plan(ALGORITHM.placement, job.resources, hardware(), launched=Launched.by_torchrun())
+    _refuse_shards_of_several_hosts(job, layout)
     panel, schema = read_panel(job.channels["train"], hyperparameters)
+    test = read_test_series(job.channels["test"], schema) if "test" in job.channels else []
     network = build_network(hyperparameters, schema)
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)
     result = engine.fit(
@@ -54,10 +57,16 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
     log.say("train:final_loss", result.final_loss)
     predictor = DeepARPredictor(network, schema, hyperparameters.context_length)
     write_artifact(job.paths.model, predictor, hyperparameters.model_dump(mode="json"))
-    tested = None
-    if "test" in job.channels:
-        tested = score_test_channel(predictor, job.channels["test"], hyperparameters, log)
+    tested = score(predictor, test, hyperparameters, log)
     write_report_data(report_of(job, result, tested), job.paths.report)
+
+
+def _refuse_shards_of_several_hosts(job: Job[DeepARHyperparameters], layout: Plan) -> None:
+    if layout.num_nodes > 1 and job.channels["train"].distribution == "ShardedByS3Key":
+        raise UserError(
+            "channel train: distribution: several hosts must see the same series for now; "
+            "got ShardedByS3Key. Use FullyReplicated: each host still trains on its own share."
+        )
 
 
 def read_panel(

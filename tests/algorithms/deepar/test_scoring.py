@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sm_dl.algorithms.deepar import ALGORITHM, scoring
-from sm_dl.algorithms.deepar.scoring import score_test_channel, seasonal_naive
+from sm_dl.algorithms.deepar.scoring import seasonal_naive
 from sm_dl.contract.metrics import MetricLog
 from sm_dl.errors import UserError
 
@@ -31,9 +31,9 @@ def score(make_channel, make_hyperparameters):
     """Return a way to score records as the test channel of a job."""
 
     def run(predictor, given, **hyperparameters):
-        return score_test_channel(
+        return scoring.score(
             predictor,
-            make_channel(given, "test"),
+            scoring.read_test_series(make_channel(given, "test"), predictor.schema),
             make_hyperparameters(time_freq=str(predictor.schema.frequency), **hyperparameters),
             MetricLog(ALGORITHM.metrics, "algo-1"),
         )
