@@ -1,6 +1,7 @@
 """Train: `python -m sm_dl.train --config job.yaml`, or the container's `train` on `/opt/ml`."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,9 @@ from sm_dl.job.job import RawJob
 from sm_dl.job.log import start_logging
 from sm_dl.job.outcome import run_to_exit_code
 from sm_dl.job.paths import Paths
+
+
+logger = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,6 +36,7 @@ def train(raw: RawJob) -> None:
     """Check a job, fit its algorithm and draw the report."""
     algorithm = registry.get(raw.algorithm)
     job = algorithm.check(raw)
+    logger.info("Final configuration: %s", job.hyperparameters.model_dump(mode="json"))
     algorithm.fit(job)
     if machine.rank() == 0:
         report.draw(job.paths.report)

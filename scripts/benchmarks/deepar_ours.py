@@ -24,6 +24,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from sm_dl.algorithms.deepar import ALGORITHM, training  # noqa: E402
+from sm_dl.algorithms.deepar.batches import EpochBatches  # noqa: E402
 from sm_dl.algorithms.deepar.calendar import Frequency  # noqa: E402
 from sm_dl.algorithms.deepar.data import read_channel  # noqa: E402
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters  # noqa: E402
@@ -40,7 +41,7 @@ from sm_dl.job.paths import Paths  # noqa: E402
 WARM_UP_UPDATES, WARM_UP_SERIES = 5, 4
 
 
-class TimedBatches(training.EpochBatches):
+class TimedBatches(EpochBatches):
     """Reads the clocks as each update starts, and ends an epoch after a number of updates."""
 
     updates = 0
@@ -170,7 +171,7 @@ def _train_epochs(options: argparse.Namespace) -> DeepARPredictor:
     epochs = max(1, round(options.updates / 10))
     hyperparameters = _hyperparameters(options, epochs)
     panel, schema = training.read_panel(_channel(options, "train"), hyperparameters)
-    return _fit(options, training.EpochBatches(panel, schema, hyperparameters), schema, epochs)
+    return _fit(options, EpochBatches(panel, schema, hyperparameters), schema, epochs)
 
 
 def _channel(options: argparse.Namespace, name: str) -> ChannelSource:

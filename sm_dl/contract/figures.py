@@ -30,7 +30,7 @@ class Lines:
     x_label: str
     y_label: str
     x: Sequence[float]
-    series: dict[str, Sequence[float | None]]
+    series: Mapping[str, Sequence[float | None]]
     note: str = ""
 
 

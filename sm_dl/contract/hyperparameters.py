@@ -105,10 +105,9 @@ class Hyperparameters(BaseModel):
 
     @classmethod
     def declarations(cls) -> list["Declaration"]:
-        """Return what `describe` and the tuning space need to know, in declaration order."""
-        fields = {**cls.model_fields}
-        fields["seed"] = fields.pop("seed")  # the inherited extra comes last
-        return [Declaration.of(name, field) for name, field in fields.items()]
+        """Return what `describe` and the tuning space need to know, our own extras last."""
+        found = [Declaration.of(name, field) for name, field in cls.model_fields.items()]
+        return sorted(found, key=lambda one: one.is_extra)
 
 
 @dataclass(frozen=True)

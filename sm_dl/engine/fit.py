@@ -11,11 +11,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from sm_dl.contract.hyperparameters import Hyperparameters
 from sm_dl.contract.metrics import MetricLog
-from sm_dl.engine.callbacks import AddressedRandomness, AveragedWeights, BestEpoch, EpochLoss
+from sm_dl.engine.callbacks import AddressedRandomness, EpochLoss
 from sm_dl.engine.checkpoint import AtomicCheckpointIO, Checkpoints
-from sm_dl.engine.loader import EpochLoader, Place
+from sm_dl.engine.loader import EpochLoader, Place, place_of
 from sm_dl.engine.progress import Progress
 from sm_dl.engine.strategy import Plan
+from sm_dl.engine.weights import AveragedWeights, BestEpoch, ValidationLoss
 from sm_dl.job.job import Job
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ class FitResult:
     """The last one, or with patience the one of the lowest loss."""
     is_main: bool
     """Whether this process writes the artifact (rank 0)."""
+    validation_losses: Sequence[float] = ()
+    """Mean validation loss of each epoch; empty without a validation channel."""
 
     @property
     def final_loss(self) -> float:
@@ -50,6 +53,7 @@ def fit(  # noqa: PLR0913 - the parts of a run
     log: MetricLog,
     num_epochs: int,
     patience: int | None = None,
+    validation_batches_of: Callable[[Place], Iterator[Any]] | None = None,
     identity: Mapping[str, object],
 ) -> FitResult:
     """Train until `num_epochs` are done, continuing from the newest checkpoint if there is one.
@@ -62,6 +66,7 @@ def fit(  # noqa: PLR0913 - the parts of a run
         log: Prints the service's metric lines.
         num_epochs: Epochs in all, those before an interruption included.
         patience: Stop after so many epochs without a lower loss; None trains them all.
+        validation_batches_of: Batches whose loss early stopping watches instead of training's.
         identity: What two jobs must share for one to continue the other's checkpoint.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its banners are not ours
@@ -70,7 +75,10 @@ def fit(  # noqa: PLR0913 - the parts of a run
     logger.info("Training on %s", plan)
     losses = EpochLoss(log, num_epochs)
     weights = AveragedWeights(AVERAGE_DECAY)
-    best = BestEpoch(losses, weights, patience)
+    validation = (
+        ValidationLoss(validation_batches_of, weights, log) if validation_batches_of else None
+    )
+    best = BestEpoch(validation or losses, weights, patience)
     checkpoints = Checkpoints(job.paths.checkpoints, identity)
     randomness = AddressedRandomness(job.hyperparameters.seed)
     with warnings.catch_warnings():
@@ -83,7 +91,11 @@ def fit(  # noqa: PLR0913 - the parts of a run
             precision=plan.precision,
             max_epochs=num_epochs,
             # in the order in which they act when an epoch ends: checkpoints save what the rest did
-            callbacks=[randomness, losses, weights, best, Progress(losses), checkpoints],
+            callbacks=[
+                *(randomness, losses, weights),
+                *([validation] if validation else []),
+                *(best, Progress(losses), checkpoints),
+            ],
             plugins=[AtomicCheckpointIO()],
             logger=TensorBoardLogger(job.paths.tensorboard, name="", version=""),
             enable_checkpointing=False,
@@ -92,28 +104,15 @@ def fit(  # noqa: PLR0913 - the parts of a run
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
         )
-        loader = EpochLoader(
-            batches_of,
-            lambda: Place(
-                _epochs_begun(trainer),
-                trainer.global_rank,
-                trainer.world_size,
-                trainer.strategy.root_device,
-            ),
-        )
+        loader = EpochLoader(batches_of, lambda: place_of(trainer))
         newest = checkpoints.newest()
         if newest is not None:
             logger.info("Continuing from checkpoint %s", newest)
         trainer.fit(module, train_dataloaders=loader, ckpt_path=newest)
     best.restore(module)
-    return FitResult(losses.losses, best.epoch, trainer.is_global_zero)
-
-
-def _epochs_begun(trainer: Trainer) -> int:
-    """Return the epoch whose batches are asked for.
-
-    Not `current_epoch`: Lightning asks for the first batch of a resumed run before that has moved
-    on from the finished epoch.
-    """
-    progress: Any = trainer.fit_loop.epoch_progress.current
-    return int(progress.processed)
+    return FitResult(
+        losses.losses,
+        best.epoch,
+        is_main=trainer.is_global_zero,
+        validation_losses=validation.losses if validation else (),
+    )

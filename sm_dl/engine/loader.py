@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
+from lightning.pytorch import Trainer
 
 Batch = TypeVar("Batch")
 CPU = torch.device("cpu")
@@ -19,6 +20,21 @@ class Place:
     rank: int = 0
     world_size: int = 1
     device: torch.device = CPU
+
+
+def place_of(trainer: Trainer) -> Place:
+    """Return where a trainer is.
+
+    Not by `current_epoch`: Lightning asks for the first batch of a resumed run before that has
+    moved on from the finished epoch.
+    """
+    progress: Any = trainer.fit_loop.epoch_progress.current
+    return Place(
+        int(progress.processed),
+        trainer.global_rank,
+        trainer.world_size,
+        trainer.strategy.root_device,
+    )
 
 
 class EpochLoader(Generic[Batch]):

@@ -62,6 +62,9 @@ ACCEPTED = [
     ("time_freq", " H ", "H"),
     ("time_freq", "1H", "1H"),
     ("seed", "4294967295", 2**32 - 1),
+    ("lags", "[24, 7, 24]", (1, 7, 24)),
+    ("lags", "[100000]", (1, 100_000)),
+    ("lags", "", None),
 ]
 REFUSED = [
     *((name, "0") for name in COUNTS),
@@ -115,6 +118,10 @@ REFUSED = [
     ("time_freq", 1),
     ("seed", "-1"),
     ("seed", "4294967296"),
+    ("lags", "[0]"),
+    ("lags", "[100001]"),
+    ("lags", "[1.5]"),
+    ("lags", "24"),
 ]
 
 

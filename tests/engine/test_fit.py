@@ -20,6 +20,7 @@ METRICS = (
     Metric(
         "train:loss:batch", "host={host}, epoch={epoch}, batch={batch} train loss <loss>={value}"
     ),
+    Metric("validation:loss", "host={host}, epoch={epoch}, validation loss <loss>={value}"),
     Metric("train:progress", "host={host}, completed {value} %"),
     Metric("train:throughput", "host={host}, throughput={value} records/second"),
 )
@@ -32,10 +33,15 @@ class Scripted(LightningModule):
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.measured = []
 
     def training_step(self, batch, batch_idx):
         loss = torch.tensor(batch) + 0 * self.weight
         return {"loss": loss, "total": loss.detach(), "count": torch.tensor(1.0), "records": 1}
+
+    def loss_sums(self, batch):
+        self.measured.append(self.weight.item())
+        return torch.tensor(batch), torch.tensor(1.0)
 
     def on_train_batch_end(self, outputs, batch, batch_idx):
         self.weight.data += 1
@@ -48,8 +54,8 @@ class Scripted(LightningModule):
 class Training:
     root: object
 
-    def run(self, losses, patience=None, batches_per_epoch=1):
-        """Train with one scripted loss an epoch."""
+    def run(self, losses, patience=None, batches_per_epoch=1, validation=None):
+        """Train with one scripted loss, and perhaps one validation loss, an epoch."""
         module = Scripted()
         result = fit(
             module,
@@ -59,6 +65,8 @@ class Training:
             log=MetricLog(METRICS, "algo-1"),
             num_epochs=len(losses),
             patience=patience,
+            validation_batches_of=validation
+            and (lambda place: iter([validation[place.epoch - 1]])),
             identity={"algorithm": "scripted"},
         )
         return result, module
@@ -114,7 +122,7 @@ def test_the_weights_of_the_best_epoch_are_loaded(training):
 
 def test_the_early_stopping_lines_are_the_service_s(training, said):
     training.run([1.0, 2.0], patience=1)
-    told = [record.getMessage() for record in said if "callbacks" in record.name]
+    told = [record.getMessage() for record in said if record.name.endswith("weights")]
     assert told == [
         "Using early stopping with patience 1",
         "best epoch loss so far",
@@ -137,7 +145,7 @@ def test_more_epochs_continue_a_finished_run(training):
 
 
 def test_a_loss_that_is_not_finite_ends_the_job_with_the_place(training):
-    with pytest.raises(AlgorithmError, match="epoch 1, batch 0: the training loss is nan"):
+    with pytest.raises(AlgorithmError, match="epoch 1, batch 0: the loss is nan"):
         training.run([1.0, float("nan")])
 
 
@@ -153,3 +161,24 @@ def test_the_average_starts_at_the_weights_and_follows_them(training):
     for step in range(3):  # the weight counts a step after the average has seen it
         average += (step - average) * (1 - (1 + step) / (10 + step))
     assert module.weight.item() == pytest.approx(average)
+
+
+def test_a_validation_channel_decides_which_epoch_is_kept(training):
+    result, _ = training.run([3.0, 2.0, 1.0], patience=5, validation=[5.0, 4.0, 6.0])
+    assert (result.kept_epoch, result.final_loss) == (1, 2.0)
+
+
+def test_validation_losses_are_kept_beside_the_training_losses(training):
+    result, _ = training.run([3.0, 2.0], validation=[5.0, 4.0])
+    assert (result.losses, result.validation_losses) == ([3.0, 2.0], [5.0, 4.0])
+
+
+def test_validation_measures_the_averaged_weights(training):
+    _, module = training.run([1.0] * 3, validation=[1.0] * 3)
+    assert module.measured[-1] == pytest.approx(module.weight.item())
+
+
+def test_a_resumed_run_keeps_its_validation_losses(training):
+    training.run([3.0, 2.0], validation=[5.0, 4.0])
+    result, _ = training.run([3.0, 2.0, 1.0], validation=[0.0, 0.0, 6.0])
+    assert result.validation_losses == [5.0, 4.0, 6.0]

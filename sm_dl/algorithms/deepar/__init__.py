@@ -46,6 +46,12 @@ ALGORITHM = Algorithm(
             distributions=_DISTRIBUTIONS,
         ),
         Channel(
+            "validation",
+            "Series whose last window early stopping watches instead of the training loss. Not the "
+            "service's.",
+            _FORMATS,
+        ),
+        Channel(
             "test",
             "Series to score: the last prediction_length points of each are forecast.",
             _FORMATS,
@@ -73,6 +79,11 @@ ALGORITHM = Algorithm(
         Metric(
             "train:loss",
             "#quality_metric: host={host}, epoch={epoch}, train loss <loss>={value}",
+            minimize=True,
+        ),
+        Metric(
+            "validation:loss",
+            "#quality_metric: host={host}, epoch={epoch}, validation loss <loss>={value}",
             minimize=True,
         ),
         Metric(

@@ -70,7 +70,7 @@ def infer_schema(hyperparameters: DeepARHyperparameters, series: Sequence[Series
         likelihood=hyperparameters.likelihood,
         cardinality=_cardinality(hyperparameters.cardinality, series),
         num_dynamic=_num_dynamic(hyperparameters.num_dynamic_feat, series),
-        lags=reached_lags(frequency, series),
+        lags=hyperparameters.lags or reached_lags(frequency, series),
         has_gaps=any(bool(np.isnan(one.target_T).any()) for one in series),
     )
 
@@ -229,39 +229,45 @@ def check_target(series: Series, likelihood: str) -> None:
         )
 
 
-def usable_for_training(series: Sequence[Series], schema: Schema) -> list[Series]:
-    """Return the series long enough to train on, and log what the data are like.
+def check_enough_observations(series: Sequence[Series]) -> None:
+    """Refuse training series that hold too little together.
 
     Raises:
-        UserError: A series does not fit the schema, or too few observations are left.
+        UserError: Fewer than `MIN_OBSERVATIONS` values are known.
+    """
+    observations = sum(int((~np.isnan(one.target_T)).sum()) for one in series)
+    if observations < MIN_OBSERVATIONS:
+        raise UserError(
+            f"channel train: expected at least {MIN_OBSERVATIONS} observations over all series; "
+            f"got {observations}. Bring longer or more series."
+        )
+
+
+def usable(series: Sequence[Series], schema: Schema, channel: str) -> list[Series]:
+    """Return the series long enough to cut windows from, and log what the data are like.
+
+    Raises:
+        UserError: A series does not fit the schema, or none is long enough.
     """
     for one in series:
         check_training_series(one, schema)
-    usable = [
+    long_enough = [
         one
         for one in series
         if len(one) >= schema.prediction_length and not np.isnan(one.target_T).all()
     ]
-    if len(usable) < len(series):
+    if len(long_enough) < len(series):
         logger.warning(
-            "channel train: %d of %d series are shorter than prediction_length=%d or hold no value, and are left out.",
-            len(series) - len(usable),
-            len(series),
-            schema.prediction_length,
-        )
-    if not usable:
+            "channel %s: %d of %d series are shorter than prediction_length=%d or hold no value, and are left out.",
+            channel, len(series) - len(long_enough), len(series), schema.prediction_length,
+        )  # fmt: skip
+    if not long_enough:
         raise UserError(
-            f"channel train: expected at least one series of prediction_length={schema.prediction_length} "
+            f"channel {channel}: expected at least one series of prediction_length={schema.prediction_length} "
             f"points or more; got {len(series)} shorter ones. Lower prediction_length or bring longer series."
         )
-    log_statistics("train", series)
-    observations = sum(int((~np.isnan(one.target_T)).sum()) for one in series)
-    if observations < MIN_OBSERVATIONS:
-        raise UserError(
-            f"channel train: expected at least {MIN_OBSERVATIONS} observations over all series; got {observations}. "
-            "Bring longer or more series."
-        )
-    return usable
+    log_statistics(channel, series)
+    return long_enough
 
 
 def log_statistics(channel: str, series: Sequence[Series]) -> None:

@@ -9,6 +9,8 @@ from sm_dl.contract.hyperparameters import FloatList, Hyperparameters, hyperpara
 
 LIKELIHOODS = ("gaussian", "beta", "negative-binomial", "student-T", "deterministic-L1")
 FREQUENCY = re.compile(r"\s*([1-9]\d*)?(M|D|W|H|min)\s*")
+MAX_LAG = 100_000
+"""Further back than any season: a longer window would fill the memory."""
 MAX_MULTIPLE = 10_000_000
 """Minutes in 19 years: a longer step than that is a slip, and would overflow a calendar."""
 
@@ -32,6 +34,11 @@ def _quantiles(levels: tuple[float, ...]) -> tuple[float, ...]:
     return levels
 
 
+def _rising(lags: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted({1, *lags}))
+
+
+Lag = Annotated[int, Field(ge=1, le=MAX_LAG)]
 PositiveInt = Annotated[int, Field(ge=1)]
 Likelihood = Annotated[
     Literal["gaussian", "beta", "negative-binomial", "student-T", "deterministic-L1"],
@@ -94,3 +101,12 @@ class DeepARHyperparameters(Hyperparameters):
         expected="a JSON list of numbers above 0 and below 1, such as [0.1, 0.5, 0.9]",
     )
     """Quantile levels scored on the `test` channel."""
+    lags: Annotated[tuple[Lag, ...], BeforeValidator(json_list), AfterValidator(_rising)] | None = (
+        hyperparameter(
+            default=None,
+            expected=f"a JSON list of integers from 1 to {MAX_LAG}, such as [1, 24, 168]",
+            extra=True,
+        )
+    )
+    """Steps back whose values the network sees; 1 is always among them. Absent: those usual for
+    `time_freq` that the training series are long enough for."""

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
 
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.network import DeepARNetwork
@@ -37,9 +38,13 @@ class DeepARModule(LightningModule):
         self.learning_rate = hyperparameters.learning_rate
         self.num_epochs = hyperparameters.epochs
 
+    def loss_sums(self, batch: Windows) -> tuple[Tensor, Tensor]:
+        """Return the summed loss over observed points and their number, both scalars."""
+        return self.network.loss(batch, self.num_context)
+
     def training_step(self, batch: Windows, batch_idx: int) -> dict[str, Any]:
         """Return the batch's loss, a scalar, and what the epoch's mean is made of."""
-        total, count = self.network.loss(batch, self.num_context)
+        total, count = self.loss_sums(batch)
         world_count = self.trainer.strategy.reduce(count.clone(), reduce_op="sum")
         # gradients are averaged over ranks: weigh each rank by its share of the observed points
         loss = total * self.trainer.world_size / world_count.clamp_min(1.0)

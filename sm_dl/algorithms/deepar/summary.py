@@ -17,6 +17,9 @@ def report_of(
     hyperparameters = job.hyperparameters
     losses = result.losses
     frequency = Frequency.parse(hyperparameters.time_freq)
+    curves = {"train loss": losses}
+    if result.validation_losses:
+        curves["validation loss"] = result.validation_losses
     has_no_noise = hyperparameters.likelihood == "deterministic-L1"
     scores = {}
     figures: list[Lines | Fans | Table] = []
@@ -38,7 +41,7 @@ def report_of(
             "epoch",
             "absolute error" if has_no_noise else "negative log-likelihood",
             list(range(len(losses))),
-            {"train loss": losses},
+            curves,
             note=f"The model holds the weights of epoch {result.kept_epoch}.",
         )
     )

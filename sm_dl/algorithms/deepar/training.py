@@ -1,26 +1,30 @@
 """One DeepAR job from channels to artifact: read, train, write, score, report."""
 
 import logging
-from collections.abc import Iterator
 
 import torch
 
 from sm_dl.algorithms.deepar import ALGORITHM
+from sm_dl.algorithms.deepar.batches import EpochBatches, LastWindows, panel_of
 from sm_dl.algorithms.deepar.calendar import Frequency
-from sm_dl.algorithms.deepar.data import Schema, infer_schema, read_channel, usable_for_training
-from sm_dl.algorithms.deepar.epochs import EpochRule, draw_epoch
+from sm_dl.algorithms.deepar.data import (
+    Schema,
+    check_enough_observations,
+    infer_schema,
+    read_channel,
+    usable,
+)
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.module import DeepARModule
 from sm_dl.algorithms.deepar.network import DeepARNetwork, NetworkShape
 from sm_dl.algorithms.deepar.predictor import DeepARPredictor, write_artifact
 from sm_dl.algorithms.deepar.scoring import read_test_series, score
 from sm_dl.algorithms.deepar.summary import report_of
-from sm_dl.algorithms.deepar.windows import SeriesPanel, Windows, WindowShape
+from sm_dl.algorithms.deepar.windows import SeriesPanel
 from sm_dl.contract.figures import write_report_data
 from sm_dl.contract.metrics import MetricLog
 from sm_dl.engine import fit as engine
 from sm_dl.engine import machine
-from sm_dl.engine.loader import Place
 from sm_dl.engine.strategy import Launched, Plan, hardware, plan
 from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource, Job
@@ -38,6 +42,9 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
     layout = plan(ALGORITHM.placement, job.resources, hardware(), launched=Launched.by_torchrun())
     _refuse_shards_of_several_hosts(job, layout)
     panel, schema = read_panel(job.channels["train"], hyperparameters)
+    validation = None
+    if "validation" in job.channels:
+        validation = read_validation(job.channels["validation"], schema, hyperparameters)
     test = read_test_series(job.channels["test"], schema) if "test" in job.channels else []
     network = build_network(hyperparameters, schema)
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)
@@ -49,6 +56,7 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
         log=log,
         num_epochs=hyperparameters.epochs,
         patience=hyperparameters.early_stopping_patience,
+        validation_batches_of=validation,
         identity=identity(hyperparameters, schema),
     )
     if not result.is_main:
@@ -79,13 +87,21 @@ def read_panel(
     """
     series = list(read_channel(source, Frequency.parse(hyperparameters.time_freq)))
     schema = infer_schema(hyperparameters, series)
-    panel = SeriesPanel(
-        usable_for_training(series, schema),
-        schema.frequency,
-        num_cat=len(schema.cardinality),
-        num_dynamic=schema.num_dynamic,
-    )
-    return panel, schema
+    long_enough = usable(series, schema, source.name)
+    check_enough_observations(series)
+    return panel_of(long_enough, schema), schema
+
+
+def read_validation(
+    source: ChannelSource, schema: Schema, hyperparameters: DeepARHyperparameters
+) -> LastWindows:
+    """Return the last window of each validation series.
+
+    Raises:
+        UserError: A series does not fit the schema, or none is long enough.
+    """
+    series = usable(list(read_channel(source, schema.frequency)), schema, source.name)
+    return LastWindows(panel_of(series, schema), schema, hyperparameters)
 
 
 def build_network(hyperparameters: DeepARHyperparameters, schema: Schema) -> DeepARNetwork:
@@ -106,36 +122,6 @@ def build_network(hyperparameters: DeepARHyperparameters, schema: Schema) -> Dee
             has_gaps=schema.has_gaps,
         )
     )
-
-
-class EpochBatches:
-    """Makes the batches of any epoch: the windows drawn, cut, and shared out over the ranks."""
-
-    def __init__(
-        self, panel: SeriesPanel, schema: Schema, hyperparameters: DeepARHyperparameters
-    ) -> None:
-        """Remember the series and how windows are drawn from them."""
-        self.panel = panel
-        self.seed = hyperparameters.seed
-        self.batch_size = hyperparameters.mini_batch_size
-        self.rule = EpochRule.of(len(panel), self.batch_size)
-        self.num_starts = panel.lengths - hyperparameters.prediction_length + 1
-        self.shape = WindowShape(
-            schema.lags[-1], hyperparameters.context_length, hyperparameters.prediction_length
-        )
-        line = self.rule.log_line()
-        if line is not None:
-            logger.info("%s", line)
-
-    def __call__(self, place: Place) -> Iterator[Windows]:
-        """Yield this rank's part of each batch of an epoch, on the rank's device."""
-        self.panel.to(place.device)
-        series, starts = draw_epoch(self.num_starts, self.rule, seed=self.seed, epoch=place.epoch)
-        for first in range(0, len(series), self.batch_size):
-            mine = slice(first + place.rank, first + self.batch_size, place.world_size)
-            yield self.panel.cut(
-                torch.from_numpy(series[mine]), torch.from_numpy(starts[mine]), self.shape
-            )
 
 
 def identity(hyperparameters: DeepARHyperparameters, schema: Schema) -> dict[str, object]:

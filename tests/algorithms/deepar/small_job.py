@@ -47,6 +47,7 @@ SMALL_JOB = SmallJob(
         "test_quantiles": [0.5, 0.9],
     },
     epochs_name="epochs",
+    silent_metrics=frozenset({"validation:loss"}),
     write_channels=_write,
     requests=(
         ("application/json", json.dumps({"instances": _instances}).encode()),

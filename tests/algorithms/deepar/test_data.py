@@ -6,15 +6,24 @@ import pytest
 
 from sm_dl.algorithms.deepar.calendar import Frequency
 from sm_dl.algorithms.deepar.data import (
+    check_enough_observations,
     check_training_series,
     infer_schema,
     log_statistics,
     reached_lags,
     read_channel,
-    usable_for_training,
+    usable,
 )
 from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource
+
+
+def usable_for_training(series, schema):
+    """Return what a training channel keeps."""
+    kept = usable(series, schema, "train")
+    check_enough_observations(series)
+    return kept
+
 
 HOURLY = Frequency.parse("H")
 ABSENT_OR_EMPTY = [None, ()]

@@ -99,8 +99,8 @@ def test_the_four_required_ones_are_required(name):
         DeepARHyperparameters.parse(given)
 
 
-def test_there_are_the_services_sixteen_and_a_seed():
-    assert set(DeepARHyperparameters.model_fields) == {*REQUIRED, *DEFAULTS, "seed"}
+def test_there_are_the_services_sixteen_and_our_two():
+    assert set(DeepARHyperparameters.model_fields) == {*REQUIRED, *DEFAULTS, "seed", "lags"}
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -139,9 +139,9 @@ def test_tuning_ranges_are_the_services():
     assert {one.name: one.tune for one in declared if one.tune} == TUNED
 
 
-def test_only_the_seed_is_ours():
+def test_only_the_seed_and_the_lags_are_ours():
     declared = DeepARHyperparameters.declarations()
-    assert [one.name for one in declared if one.is_extra] == ["seed"]
+    assert [one.name for one in declared if one.is_extra] == ["seed", "lags"]
 
 
 def test_parsed_values_are_frozen():
