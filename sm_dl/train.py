@@ -15,7 +15,6 @@ from sm_dl.job.log import start_logging
 from sm_dl.job.outcome import run_to_exit_code
 from sm_dl.job.paths import Paths
 
-
 logger = logging.getLogger(__name__)
 
 
