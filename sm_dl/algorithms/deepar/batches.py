@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from sm_dl.algorithms.deepar.data import Schema
 from sm_dl.algorithms.deepar.epochs import EpochRule, Indices, draw_epoch
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
+from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series
 from sm_dl.algorithms.deepar.windows import SeriesPanel, Windows, WindowShape
 from sm_dl.engine.loader import Place

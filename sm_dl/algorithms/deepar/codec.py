@@ -11,7 +11,8 @@ import numpy.typing as npt
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from sm_dl.algorithms.deepar.data import Schema, check_cat, check_dynamic, check_target
+from sm_dl.algorithms.deepar.checks import check_cat, check_dynamic, check_target
+from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series, series_from_record
 from sm_dl.content_types import JSON_LINES, MediaType
 from sm_dl.data.jsonlines import object_from_line

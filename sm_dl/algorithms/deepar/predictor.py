@@ -12,9 +12,9 @@ import torch
 from sm_dl.algorithms.deepar import codec
 from sm_dl.algorithms.deepar.calendar import Frequency
 from sm_dl.algorithms.deepar.codec import Configuration, Forecast, ForecastRequest
-from sm_dl.algorithms.deepar.data import Schema
 from sm_dl.algorithms.deepar.network import DeepARNetwork, NetworkShape
 from sm_dl.algorithms.deepar.sampling import sample_paths
+from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series
 from sm_dl.algorithms.deepar.windows import SeriesPanel, WindowShape
 from sm_dl.artifact.metadata import Metadata, read_metadata, write_metadata

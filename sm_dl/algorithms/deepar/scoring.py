@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sm_dl.algorithms.deepar.calendar import Frequency
-from sm_dl.algorithms.deepar.data import Schema, check_training_series, log_statistics, read_channel
+from sm_dl.algorithms.deepar.data import check_training_series, log_statistics, read_channel
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.metrics import Scorer, Scores
 from sm_dl.algorithms.deepar.predictor import DeepARPredictor
+from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series
 from sm_dl.contract.figures import FanPanel
 from sm_dl.contract.metrics import MetricLog

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from sm_dl.algorithms.deepar.calendar import FEATURES, Frequency
-from sm_dl.algorithms.deepar.data import Schema
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.network import DeepARNetwork, NetworkShape
 from sm_dl.algorithms.deepar.predictor import DeepARPredictor
+from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series
 from sm_dl.algorithms.deepar.windows import SeriesPanel, Windows, WindowShape
 from sm_dl.job.job import ChannelSource

@@ -8,12 +8,11 @@ from sm_dl.algorithms.deepar.calendar import Frequency
 from sm_dl.algorithms.deepar.data import (
     check_enough_observations,
     check_training_series,
-    infer_schema,
     log_statistics,
-    reached_lags,
     read_channel,
     usable,
 )
+from sm_dl.algorithms.deepar.schema import infer_schema, reached_lags
 from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource
 
