@@ -123,7 +123,36 @@ def quality(options: argparse.Namespace) -> dict[str, float]:
     }
 
 
-TASKS = {"train-speed": train_speed, "predict-speed": predict_speed, "quality": quality}
+def profile(options: argparse.Namespace) -> dict[str, float]:
+    """Return the share of training's CPU time that each of the ten costliest operators takes."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        _train(options, options.updates)
+    events = profiler.key_averages()
+    total = sum(event.self_cpu_time_total for event in events)
+    costliest = sorted(events, key=lambda event: -event.self_cpu_time_total)[:10]
+    return {event.key: round(event.self_cpu_time_total / total, 3) for event in costliest}
+
+
+def kernel(options: argparse.Namespace) -> dict[str, float]:
+    """Return windows per second of the recurrent layers alone, forward and backward."""
+    steps, num_inputs = options.context + options.prediction, 40
+    layers = torch.nn.LSTM(num_inputs + options.cells, options.cells, options.layers)
+    inputs = torch.randn(steps, options.batch, num_inputs + options.cells)
+    moments = []
+    for _ in range(options.updates + WARM_UP_UPDATES):
+        moments.append((time.process_time(), time.perf_counter()))
+        layers(inputs)[0].sum().backward()
+    windows = options.batch * (len(moments) - 1 - WARM_UP_UPDATES)
+    return _rates(moments[WARM_UP_UPDATES], moments[-1], windows, "windows")
+
+
+TASKS = {
+    "kernel": kernel,
+    "train-speed": train_speed,
+    "predict-speed": predict_speed,
+    "quality": quality,
+    "profile": profile,
+}
 
 
 def _hyperparameters(options: argparse.Namespace, epochs: int) -> DeepARHyperparameters:

@@ -101,7 +101,7 @@ class ZoneoutLSTM(nn.LSTM):
         count = math.prod(shape)
         words = torch.empty((count + 3) // 4, dtype=torch.int64, device=like.device)
         draws = words.random_(torch.iinfo(torch.int64).min, None).view(torch.int16)[:count]
-        return (draws < threshold).to(like.dtype).view(shape)
+        return torch.lt(draws, threshold, out=like.new_empty(count)).view(shape)
 
     def _leave_wires(self, gradient: Tensor) -> Tensor:
         gradient = gradient.clone()
