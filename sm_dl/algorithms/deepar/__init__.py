@@ -26,10 +26,10 @@ def fit(job: "Job[DeepARHyperparameters]") -> None:
 
 
 def load(folder: Path) -> "Predictor[Any, Any]":
-    """Return the predictor of a model directory; see `predictor.load`."""
-    from sm_dl.algorithms.deepar import predictor  # noqa: PLC0415 - keeps `describe` free of torch
+    """Return the predictor of a model directory; see `artifact.load`."""
+    from sm_dl.algorithms.deepar import artifact  # noqa: PLC0415 - keeps `describe` free of torch
 
-    return predictor.load(folder)
+    return artifact.load(folder)
 
 
 ALGORITHM = Algorithm(

@@ -26,6 +26,8 @@ def panel_of(series: list[Series], schema: Schema) -> SeriesPanel:
         schema.frequency,
         num_cat=len(schema.cardinality),
         num_dynamic=schema.num_dynamic,
+        feature_means=schema.feature_means,
+        feature_deviations=schema.feature_deviations,
     )
 
 

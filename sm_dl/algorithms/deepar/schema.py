@@ -33,6 +33,10 @@ class Schema:
     """Steps back whose values the network sees, rising, starting with 1."""
     has_gaps: bool
     """Whether training series miss values."""
+    feature_means: tuple[float, ...] = ()
+    """Mean of each dynamic feature in training; empty when features are taken as they come."""
+    feature_deviations: tuple[float, ...] = ()
+    """Standard deviation of each, 1 where it is constant."""
 
 
 def infer_schema(hyperparameters: DeepARHyperparameters, series: Sequence[Series]) -> Schema:
@@ -46,12 +50,16 @@ def infer_schema(hyperparameters: DeepARHyperparameters, series: Sequence[Series
     if not series:
         raise UserError("channel train: expected at least one series; got only empty files.")
     frequency = Frequency.parse(hyperparameters.time_freq)
+    num_dynamic = _num_dynamic(hyperparameters.num_dynamic_feat, series)
+    means, deviations = _feature_scale(series, num_dynamic)
     return Schema(
         frequency=frequency,
         prediction_length=hyperparameters.prediction_length,
         likelihood=hyperparameters.likelihood,
         cardinality=_cardinality(hyperparameters.cardinality, series),
-        num_dynamic=_num_dynamic(hyperparameters.num_dynamic_feat, series),
+        num_dynamic=num_dynamic,
+        feature_means=means,
+        feature_deviations=deviations,
         lags=hyperparameters.lags or reached_lags(frequency, series),
         has_gaps=any(bool(np.isnan(one.target_T).any()) for one in series),
     )
@@ -129,3 +137,28 @@ def _num_dynamic(setting: str | int, series: Sequence[Series]) -> int:
     )
     logger.info("Inferred value of num_dynamic_feat=%d from dataset.", len(first.dynamic_DT))
     return len(first.dynamic_DT)
+
+
+def _feature_scale(
+    series: Sequence[Series], num_dynamic: int
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each feature over all training steps.
+
+    Differs from the service, which documents no scaling: a price in thousands beside a rate in
+    hundredths would leave the network to unlearn the units first.
+    """
+    present = [
+        one.dynamic_DT.astype(np.float64)
+        for one in series
+        if one.dynamic_DT is not None and len(one.dynamic_DT) == num_dynamic
+    ]
+    if not num_dynamic or not present:
+        return (), ()
+    values_DT = np.concatenate(present, axis=1)
+    if not values_DT.shape[1]:
+        return (), ()
+    deviations = values_DT.std(axis=1)
+    return (
+        tuple(values_DT.mean(axis=1).tolist()),
+        tuple(np.where(deviations > 0, deviations, 1.0).tolist()),
+    )

@@ -5,6 +5,7 @@ import logging
 import torch
 
 from sm_dl.algorithms.deepar import ALGORITHM
+from sm_dl.algorithms.deepar.artifact import write_artifact
 from sm_dl.algorithms.deepar.batches import EpochBatches, LastWindows, panel_of
 from sm_dl.algorithms.deepar.calendar import Frequency
 from sm_dl.algorithms.deepar.data import (
@@ -15,7 +16,7 @@ from sm_dl.algorithms.deepar.data import (
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.module import DeepARModule
 from sm_dl.algorithms.deepar.network import DeepARNetwork, NetworkShape
-from sm_dl.algorithms.deepar.predictor import DeepARPredictor, write_artifact
+from sm_dl.algorithms.deepar.predictor import DeepARPredictor
 from sm_dl.algorithms.deepar.schema import Schema, infer_schema
 from sm_dl.algorithms.deepar.scoring import read_test_series, score
 from sm_dl.algorithms.deepar.summary import report_of

@@ -68,6 +68,8 @@ class SeriesPanel:
         num_cat: int,
         num_dynamic: int,
         horizon: int = 0,
+        feature_means: Sequence[float] = (),
+        feature_deviations: Sequence[float] = (),
     ) -> None:
         """Lay the series end to end.
 
@@ -77,6 +79,8 @@ class SeriesPanel:
             num_cat: C, 0 when categories are not used.
             num_dynamic: D, 0 when features are not used.
             horizon: Unknown steps to append to each series, whose features are known.
+            feature_means: Taken off each feature; empty for none.
+            feature_deviations: What each feature is divided by; empty for none.
         """
         lengths = np.array([len(one) + horizon for one in series], dtype=np.int64)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -85,7 +89,10 @@ class SeriesPanel:
         for one, offset, length in zip(series, offsets, lengths, strict=False):
             target[offset : offset + len(one)] = one.target_T
             if num_dynamic and one.dynamic_DT is not None:
-                dynamic[offset : offset + length] = one.dynamic_DT[:, :length].T
+                features_TD = one.dynamic_DT[:, :length].T
+                if feature_means:
+                    features_TD = (features_TD - feature_means) / feature_deviations
+                dynamic[offset : offset + length] = features_TD
         starts = np.array([one.start for one in series], dtype=np.int64)
         last = int((starts + (lengths - 1) * frequency.step).max())
         self.frequency = frequency

@@ -373,3 +373,14 @@ def test_parquet_gives_the_series_that_json_gives(make_channel, tmp_path):
 def test_unknown_fields_of_a_record_are_ignored(make_channel):
     source = make_channel([orjson.loads('{"start":"2016-01-31","target":[1],"id":"é","x":{}}')])
     assert len(list(read_channel(source, HOURLY))) == 1
+
+
+def test_the_scale_of_features_is_learnt_from_the_training_series(named, make_hyperparameters):
+    values = np.array([[1.0, 3.0], [50.0, 50.0]], dtype=np.float32)
+    series = [named(target=np.ones(2), dynamic_DT=values)] * 3
+    schema = infer_schema(make_hyperparameters(), series)
+    assert (schema.feature_means, schema.feature_deviations) == ((2.0, 50.0), (1.0, 1.0))
+
+
+def test_without_features_there_is_no_scale_to_learn(named, make_hyperparameters):
+    assert infer_schema(make_hyperparameters(), [named()]).feature_means == ()

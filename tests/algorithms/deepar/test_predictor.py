@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sm_dl.algorithms.deepar.predictor import load, write_artifact
+from sm_dl.algorithms.deepar.artifact import load, write_artifact
 from sm_dl.content_types import JSON, JSON_LINES, MediaType
 from sm_dl.errors import UserError
 
@@ -25,6 +25,8 @@ LEARNT = [
     "time_freq", "prediction_length", "context_length", "likelihood", "num_layers", "num_cells",
     "dropout_rate", "embedding_dimension", "lags", "calendar_features", "cardinality",
     "num_dynamic_feat", "has_gaps",
+    "feature_means",
+    "feature_deviations",
 ]  # fmt: skip
 NEEDED = [name for name in LEARNT if name != "calendar_features"]
 WRONG_TYPES = [
@@ -34,6 +36,8 @@ WRONG_TYPES = [
     if name != "has_gaps"  # of any type, it is true or false
 ]
 OUT_OF_RANGE = [
+    ("feature_means", [0.0] * 9),
+    ("feature_deviations", [1.0]),
     ("time_freq", "0H"), ("time_freq", 5), ("likelihood", "poisson"), ("prediction_length", 0),
     ("prediction_length", -3), ("context_length", 0), ("context_length", -1), ("num_layers", 0),
     ("num_layers", -1), ("num_layers", 3), ("num_cells", 0), ("num_cells", -6), ("num_cells", 7),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from sm_dl.algorithms.deepar.artifact import load
 from sm_dl.algorithms.deepar.batches import EpochBatches
-from sm_dl.algorithms.deepar.predictor import load
 from sm_dl.algorithms.deepar.training import build_network, fit, read_panel
 from sm_dl.algorithms.deepar.windows import Windows
 from sm_dl.engine.loader import Place

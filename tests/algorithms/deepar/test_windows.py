@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sm_dl.algorithms.deepar.windows import WindowShape
+from sm_dl.algorithms.deepar.calendar import Frequency
+from sm_dl.algorithms.deepar.windows import SeriesPanel, WindowShape
 
 FIELDS = (
     "target_SB", "observed_SB", "gap_SB", "calendar_TBF", "age_TB", "cat_BC", "dynamic_TBD",
@@ -210,3 +211,17 @@ def test_a_shape_counts_the_steps_of_the_network():
 def test_windows_count_the_steps_of_the_network(make_series, make_panel):
     panel = make_panel([make_series([1.0])])
     assert panel.cut(torch.tensor([0]), torch.tensor([0]), WindowShape(4, 3, 2)).num_steps == 5
+
+
+def test_features_are_cut_in_the_scale_the_model_has_learnt(make_series):
+    series = make_series(np.ones(3), dynamic_DT=np.array([[10.0, 20.0, 30.0]], dtype=np.float32))
+    panel = SeriesPanel(
+        [series],
+        Frequency.parse("H"),
+        num_cat=0,
+        num_dynamic=1,
+        feature_means=[20.0],
+        feature_deviations=[10.0],
+    )
+    windows = panel.cut(torch.tensor([0]), torch.tensor([2]), WindowShape(1, 2, 1))
+    assert windows.dynamic_TBD[:, 0, 0].tolist() == [-1.0, 0.0, 1.0]
