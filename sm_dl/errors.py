@@ -3,7 +3,8 @@
     JobError
     ├── UserError        the data, the hyperparameters or the request; exit code 2
     ├── AlgorithmError   our own code or numerics; exit code 1
-    └── PlatformError    disk, memory, network, devices; exit code 3
+    ├── PlatformError    disk, memory, network, devices; exit code 3
+    └── StoppedError     SIGTERM: nobody's fault; exit code 143, and 0 on the platform
 
 Every message is one sentence or two: where, what was expected, what came, what to do.
 """
@@ -48,6 +49,14 @@ class PlatformError(JobError):
     exit_code = 3
     log_label = "Platform Error"
     failure_label = "InternalServerError"
+
+
+class StoppedError(JobError):
+    """The job was told to stop, and has written what it had."""
+
+    exit_code = 143
+    log_label = "Stopped"
+    failure_label = "Stopped"
 
 
 def shown(value: object) -> str:

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from sm_dl.engine.callbacks import AddressedRandomness, EpochLoss
 from sm_dl.engine.checkpoint import AtomicCheckpointIO, Checkpoints
 from sm_dl.engine.loader import EpochLoader, Place, place_of
 from sm_dl.engine.progress import Progress
+from sm_dl.engine.stop import StopOnSigterm, TrainingStopped
 from sm_dl.engine.strategy import Plan
 from sm_dl.engine.weights import AveragedWeights, BestEpoch, ValidationLoss
 from sm_dl.job.job import Job
@@ -37,6 +39,13 @@ class FitResult:
     """Whether this process writes the artifact (rank 0)."""
     validation_losses: Sequence[float] = ()
     """Mean validation loss of each epoch; empty without a validation channel."""
+    was_stopped: bool = False
+    """Whether SIGTERM ended it before its time."""
+
+    @property
+    def has_weights(self) -> bool:
+        """Return whether a single epoch was finished."""
+        return self.kept_epoch >= 0
 
     @property
     def final_loss(self) -> float:
@@ -73,6 +82,7 @@ def fit(  # noqa: PLR0913 - the parts of a run
     if plan.notice:
         logger.warning("%s", plan.notice)
     logger.info("Training on %s", plan)
+    stop = StopOnSigterm()
     losses = EpochLoss(log, num_epochs)
     weights = AveragedWeights(AVERAGE_DECAY)
     validation = (
@@ -92,7 +102,7 @@ def fit(  # noqa: PLR0913 - the parts of a run
             max_epochs=num_epochs,
             # in the order in which they act when an epoch ends: checkpoints save what the rest did
             callbacks=[
-                *(randomness, losses, weights),
+                *(stop, randomness, losses, weights),
                 *([validation] if validation else []),
                 *(best, Progress(losses), checkpoints),
             ],
@@ -108,11 +118,14 @@ def fit(  # noqa: PLR0913 - the parts of a run
         newest = checkpoints.newest()
         if newest is not None:
             logger.info("Continuing from checkpoint %s", newest)
-        trainer.fit(module, train_dataloaders=loader, ckpt_path=newest)
-    best.restore(module)
+        with suppress(TrainingStopped):
+            trainer.fit(module, train_dataloaders=loader, ckpt_path=newest)
+    if best.best:
+        best.restore(module)
     return FitResult(
         losses.losses,
         best.epoch,
         is_main=trainer.is_global_zero,
         validation_losses=validation.losses if validation else (),
+        was_stopped=stop.is_requested,
     )

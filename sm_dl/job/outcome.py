@@ -4,7 +4,7 @@ import errno
 import logging
 from collections.abc import Callable
 
-from sm_dl.errors import AlgorithmError, JobError, PlatformError
+from sm_dl.errors import AlgorithmError, JobError, PlatformError, StoppedError
 from sm_dl.job.paths import Paths
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ PLATFORM_ERRNO = {
 
 
 def run_to_exit_code(work: Callable[[], None], paths: Paths | None) -> int:
-    """Run `work` and return the exit code: 0 done, 1 algorithm, 2 user, 3 platform.
+    """Run `work` and return the exit code: 0 done, 1 algorithm, 2 user, 3 platform, 143 stopped.
 
     Args:
         work: The whole job.
@@ -34,6 +34,9 @@ def run_to_exit_code(work: Callable[[], None], paths: Paths | None) -> int:
         if paths is not None:
             paths.failure.unlink(missing_ok=True)
         work()
+    except StoppedError as stopped:  # no failure: the platform uploads the model of a stopped job
+        logger.warning("%s: %s", stopped.log_label, stopped)
+        return 0 if paths is not None and paths.on_platform else stopped.exit_code
     except JobError as error:
         return _fail(error, paths)
     except MemoryError as error:

@@ -26,7 +26,7 @@ from sm_dl.contract.metrics import MetricLog
 from sm_dl.engine import fit as engine
 from sm_dl.engine import machine
 from sm_dl.engine.strategy import Launched, Plan, hardware, plan
-from sm_dl.errors import UserError
+from sm_dl.errors import StoppedError, UserError
 from sm_dl.job.job import ChannelSource, Job
 
 logger = logging.getLogger(__name__)
@@ -59,12 +59,19 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
         validation_batches_of=validation,
         identity=identity(hyperparameters, schema),
     )
+    if result.was_stopped and not result.has_weights:
+        raise StoppedError("SIGTERM came before the first epoch was over; there is no model yet.")
     if not result.is_main:
         return
     logger.info("Final loss: %s (occurred at epoch %d)", result.final_loss, result.kept_epoch)
     log.say("train:final_loss", result.final_loss)
     predictor = DeepARPredictor(network, schema, hyperparameters.context_length)
     write_artifact(job.paths.model, predictor, hyperparameters.model_dump(mode="json"))
+    if result.was_stopped:
+        raise StoppedError(
+            f"SIGTERM came after epoch {len(result.losses) - 1}; the model of epoch "
+            f"{result.kept_epoch} is written. The same command again goes on from there."
+        )
     tested = score(predictor, test, hyperparameters, log)
     write_report_data(report_of(job, result, tested), job.paths.report)
 
