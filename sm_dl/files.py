@@ -1,5 +1,6 @@
 """Files that are whole or absent: written aside, flushed to the disk, renamed."""
 
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,12 @@ def _is_ignored(name: str) -> bool:
 
 @contextmanager
 def renamed_when_done(path: Path) -> Iterator[Path]:
-    """Yield a temporary path; on success it takes the place of `path`, else it is removed."""
+    """Yield a temporary path; on success it takes the place of `path`, else it is removed.
+
+    What a killed process left of the same file is removed too: one process writes a file at a time.
+    """
+    for leftover in path.parent.glob(f"{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
+        leftover.unlink(missing_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         yield temporary

@@ -74,3 +74,10 @@ def test_a_writer_that_wrote_nothing_is_an_error(tmp_path: Path) -> None:
 def test_a_folder_that_is_absent_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "absent" / "model.json", b"new")
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    leftover = tmp_path / f"model.json.1{TEMPORARY_SUFFIX}"
+    leftover.write_bytes(b"half")
+    write_atomically(tmp_path / "model.json", b"new")
+    assert not leftover.exists()
