@@ -1,6 +1,5 @@
 """The training loop on one parameter: losses, averages, early stopping, what is kept."""
 
-import logging
 from dataclasses import dataclass
 
 import pytest
@@ -72,28 +71,6 @@ class Training:
         return result, module
 
 
-class Listener(logging.Handler):
-    """Keeps what was said."""
-
-    def __init__(self):
-        super().__init__()
-        self.records = []
-
-    def emit(self, record):
-        self.records.append(record)
-
-
-@pytest.fixture
-def said():
-    logger, listener = logging.getLogger("sm_dl"), Listener()
-    level = logger.level
-    logger.addHandler(listener)
-    logger.setLevel(logging.INFO)
-    yield listener.records
-    logger.removeHandler(listener)
-    logger.setLevel(level)
-
-
 @pytest.fixture
 def training(tmp_path):
     return Training(tmp_path)
@@ -120,9 +97,9 @@ def test_the_weights_of_the_best_epoch_are_loaded(training):
     assert stopped.weight == short.weight
 
 
-def test_the_early_stopping_lines_are_the_service_s(training, said):
+def test_the_early_stopping_lines_are_the_service_s(training, log):
     training.run([1.0, 2.0], patience=1)
-    told = [record.getMessage() for record in said if record.name.endswith("weights")]
+    told = [record.getMessage() for record in log.records if record.name.endswith("weights")]
     assert told == [
         "Using early stopping with patience 1",
         "best epoch loss so far",
@@ -149,9 +126,9 @@ def test_a_loss_that_is_not_finite_ends_the_job_with_the_place(training):
         training.run([1.0, float("nan")])
 
 
-def test_a_running_loss_is_printed_at_every_fifth_batch(training, said):
+def test_a_running_loss_is_printed_at_every_fifth_batch(training, log):
     training.run([1.0], batches_per_epoch=12)
-    batches = [record.getMessage() for record in said if "batch=" in record.getMessage()]
+    batches = [record.getMessage() for record in log.records if "batch=" in record.getMessage()]
     assert [line.split("batch=")[1].split()[0] for line in batches] == ["0", "5", "10"]
 
 

@@ -1,9 +1,8 @@
 """A job ends with the exit code of the culprit, and says why in 1024 characters."""
 
 import errno
-import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Never
 
@@ -34,18 +33,6 @@ ENDS = [
     (OSError("x"), 1, f"{INTERNAL} OSError)"),
     (MemoryError(), 3, "InternalServerError: out of memory (caused by MemoryError)"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Return what the package logs, whatever a door has done to its logger."""
-    logger = logging.getLogger("sm_dl")
-    before = logger.handlers[:], logger.level, logger.propagate
-    logger.handlers[:] = [caplog.handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    yield caplog
-    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture

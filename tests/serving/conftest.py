@@ -1,7 +1,6 @@
 """A model that doubles numbers, and a way to ask a server about it."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator, Sequence
 
 import httpx
@@ -100,15 +99,3 @@ def client_fixture() -> Callable[[Starlette], httpx.AsyncClient]:
 
 def client(app: Starlette) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://server")
-
-
-@pytest.fixture(autouse=True)
-def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Return what the package logs, whatever a door has done to its logger."""
-    logger = logging.getLogger("sm_dl")
-    before = logger.handlers[:], logger.level, logger.propagate
-    logger.handlers[:] = [caplog.handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    yield caplog
-    logger.handlers[:], logger.level, logger.propagate = before

@@ -1,6 +1,5 @@
 """Tiny series, windows, networks and predictors, and the places where their shapes are decided."""
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -226,18 +225,6 @@ def make_channel(tmp_path: Path) -> Callable[..., ChannelSource]:
         return ChannelSource(name, folder)
 
     return write
-
-
-@pytest.fixture(autouse=True)
-def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Return what the package logs, whatever a door has done to its logger."""
-    logger = logging.getLogger("sm_dl")
-    before = logger.handlers[:], logger.level, logger.propagate
-    logger.handlers[:] = [caplog.handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    yield caplog
-    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,4 +1,4 @@
-"""What every test of the contract may need."""
+"""What every test may need."""
 
 import logging
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """Return what the package logs, whatever a door has done to its logger."""
     logger = logging.getLogger("sm_dl")
