@@ -203,19 +203,29 @@ def test_a_killed_job_started_again_ends_with_the_same_weights(run, tmp_path):
 
 
 def test_a_stopped_job_leaves_a_model_and_started_again_ends_with_the_same_weights(run, tmp_path):
-    root = tmp_path / "run"
-    command = [sys.executable, "-m", "sm_dl", "train", "--config", str(run.config)]
-    command += ["--set", f"output={root}"]
+    # more epochs than the small job has, so that the signal surely comes before the last one
+    job = [
+        "train",
+        "--config",
+        str(run.config),
+        "--set",
+        f"hyperparameters.{run.job.epochs_name}=40",
+    ]
+    root, whole = tmp_path / "run", tmp_path / "whole"
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment({})
+        [sys.executable, "-m", "sm_dl", *job, "--set", f"output={root}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=_environment({}),
     )
     _wait_for(lambda: list((root / "checkpoints").glob("*.ckpt")), process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert (process.returncode, (root / "model" / WEIGHTS).is_file()) == (143, True)
     assert not (root / "output" / "failure").exists()
-    door(*command[3:])
-    assert (root / "model" / WEIGHTS).read_bytes() == run.weights
+    for output in (root, whole):
+        assert door(*job, "--set", f"output={output}").returncode == 0
+    assert (root / "model" / WEIGHTS).read_bytes() == (whole / "model" / WEIGHTS).read_bytes()
 
 
 def test_a_finished_job_started_again_keeps_its_model(run, tmp_path):
