@@ -203,3 +203,8 @@ def test_a_bad_test_channel_is_refused_before_training_starts(tmp_path):
     (tmp_path / "two.yaml").write_text(json.dumps(document))
     code = train.main(["--config", str(tmp_path / "two.yaml")])
     assert (code, list((tmp_path / "run").glob("checkpoints/*"))) == (2, [])
+
+
+def test_a_job_without_a_test_channel_says_nothing_of_scores(job, capfd):
+    code, _ = job(lines(GOOD))
+    assert (code, "channel test" in capfd.readouterr().out) == (0, False)

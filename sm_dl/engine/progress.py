@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 from typing_extensions import override
 
-from sm_dl.engine.callbacks import EpochLoss
+from sm_dl.engine.callbacks import BATCHES_PER_LINE, EpochLoss
 
 package_logger = logging.getLogger("sm_dl")
 
@@ -46,7 +46,7 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.bar is not None:
+        if self.bar is not None and batch_idx % BATCHES_PER_LINE == 0:  # a GPU is not waited for
             self.bar.update(
                 self.task,
                 loss=f"{float(self.losses.total / self.losses.count):.4g}",

@@ -21,8 +21,9 @@ logger = logging.getLogger(__name__)
 class AveragedWeights(Callback):
     """Keeps an exponential moving average of the weights, which is what training leaves.
 
-    Averaging the last few hundred steps takes the noise of the last ones out of the model
-    (Polyak and Juditsky, 1992); the window grows with the run until it has that length.
+    Averaging about the last 1 / (1 - decay) steps takes the noise of the last ones out of the
+    model (Polyak and Juditsky, 1992); the window grows with the run until it has that length.
+    Counters and other integers of a module are copied.
     """
 
     def __init__(self, decay: float) -> None:
@@ -48,9 +49,12 @@ class AveragedWeights(Callback):
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         self.steps += 1
         current = pl_module.state_dict()
+        real = [name for name, tensor in self.average.items() if tensor.is_floating_point()]
         torch._foreach_lerp_(
-            list(self.average.values()), [current[name] for name in self.average], 1 - decay
+            [self.average[name] for name in real], [current[name] for name in real], 1 - decay
         )
+        for name in self.average.keys() - set(real):
+            self.average[name].copy_(current[name])
 
     @contextmanager
     def in_place_of(self, module: LightningModule) -> Iterator[None]:

@@ -32,6 +32,7 @@ class Scripted(LightningModule):
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.register_buffer("counter", torch.zeros((), dtype=torch.int64))
         self.measured = []
 
     def training_step(self, batch, batch_idx):
@@ -44,6 +45,7 @@ class Scripted(LightningModule):
 
     def on_train_batch_end(self, outputs, batch, batch_idx):
         self.weight.data += 1
+        self.counter += 1
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0.0)
@@ -159,3 +161,8 @@ def test_a_resumed_run_keeps_its_validation_losses(training):
     training.run([3.0, 2.0], validation=[5.0, 4.0])
     result, _ = training.run([3.0, 2.0, 1.0], validation=[0.0, 0.0, 6.0])
     assert result.validation_losses == [5.0, 4.0, 6.0]
+
+
+def test_integers_of_a_module_are_copied_into_the_average(training):
+    _, module = training.run([1.0] * 3)
+    assert module.counter.item() == 2  # the average sees a step before the module counts it

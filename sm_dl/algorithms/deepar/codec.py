@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 CONFIGURATION_VARIABLE = "DEEPAR_INFERENCE_CONFIG"
 MAX_SAMPLES = 10_000
 MAX_DRAWS = 20_000_000
-"""Series * samples * steps of one request: about 80 MB of paths."""
+"""Series * steps * samples (or quantiles) of one request: about 80 MB of paths."""
 
 
 class Configuration(BaseModel):
@@ -121,11 +121,12 @@ def decode(
         configuration = default if given is None else _configuration(given, "configuration")
     configuration = _with_horizon(configuration, schema)
     num_steps = configuration.prediction_length or schema.prediction_length
-    draws = len(records) * configuration.num_samples * num_steps
+    values = max(configuration.num_samples, len(configuration.quantiles))
+    draws = len(records) * values * num_steps
     if draws > MAX_DRAWS:
         raise UserError(
-            f"request: expected at most {MAX_DRAWS} drawn values (series * num_samples * prediction_length); "
-            f"got {draws}. Send fewer series at once."
+            f"request: expected at most {MAX_DRAWS} values (series * prediction_length * num_samples, "
+            f"or * quantiles where they are more); got {draws}. Send fewer series at once."
         )
     _warn_of_needless_fields([record for _, record in records], schema)
     series = [_instance(record, place, schema) for place, record in records]

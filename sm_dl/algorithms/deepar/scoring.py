@@ -186,7 +186,6 @@ def _spread(shown: list[tuple[float, FanPanel]]) -> list[FanPanel]:
 
 
 def _log_scores(scores: Scores, log: MetricLog) -> None:
-
     lines = {
         "RMSE": scores.rmse,
         "mean_absolute_QuantileLoss": scores.mean_absolute_quantile_loss,

@@ -72,7 +72,7 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
             f"SIGTERM came after epoch {len(result.losses) - 1}; the model of epoch "
             f"{result.kept_epoch} is written. The same command again goes on from there."
         )
-    tested = score(predictor, test, hyperparameters, log)
+    tested = score(predictor, test, hyperparameters, log) if test else None
     write_report_data(report_of(job, result, tested), job.paths.report)
 
 

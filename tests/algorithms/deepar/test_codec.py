@@ -333,6 +333,13 @@ def test_too_many_series_are_refused(read):
         read(body, prediction_length=700)
 
 
+def test_more_quantiles_than_a_body_may_ask_for_are_refused(read):
+    body = {"instances": [INSTANCE] * 300}
+    body["configuration"] = {"num_samples": 1, "quantiles": ["0.5"] * 40_000}
+    with pytest.raises(UserError, match=r"^request: expected at most .*got 24000000"):
+        read(body)
+
+
 def test_fewer_steps_allow_more_draws(read):
     body = configured(num_samples=10_000, prediction_length=1)
     assert read(body, prediction_length=2001).configuration.prediction_length == 1
