@@ -12,23 +12,10 @@ import torch
 from sm_dl.algorithms.deepar.epochs import EpochRule, Indices, draw_epoch
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.schema import Schema
-from sm_dl.algorithms.deepar.series import Series
 from sm_dl.algorithms.deepar.windows import SeriesPanel, Windows, WindowShape
 from sm_dl.engine.loader import Place
 
 logger = logging.getLogger(__name__)
-
-
-def panel_of(series: list[Series], schema: Schema) -> SeriesPanel:
-    """Return series that fit a schema, ready for windows to be cut."""
-    return SeriesPanel(
-        series,
-        schema.frequency,
-        num_cat=len(schema.cardinality),
-        num_dynamic=schema.num_dynamic,
-        feature_means=schema.feature_means,
-        feature_deviations=schema.feature_deviations,
-    )
 
 
 class _Cutter:

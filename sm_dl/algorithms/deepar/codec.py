@@ -63,8 +63,6 @@ class ForecastRequest:
 
     series: Sequence[Series]
     configuration: Configuration
-    is_lines: bool
-    """JSON Lines in, JSON Lines out: one answer a line, no outer object."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def decode(
         )
     _warn_of_needless_fields([record for _, record in records], schema)
     series = [_instance(record, place, schema) for place, record in records]
-    return ForecastRequest(series, configuration, is_lines=media.name == JSON_LINES)
+    return ForecastRequest(series, configuration)
 
 
 def _configuration(value: object, place: str) -> Configuration:

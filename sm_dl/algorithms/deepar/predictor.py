@@ -13,7 +13,7 @@ from sm_dl.algorithms.deepar.network import DeepARNetwork
 from sm_dl.algorithms.deepar.sampling import sample_paths
 from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series
-from sm_dl.algorithms.deepar.windows import SeriesPanel, WindowShape
+from sm_dl.algorithms.deepar.windows import WindowShape, panel_of
 from sm_dl.content_types import JSON, JSON_LINES, MediaType
 
 logger = logging.getLogger(__name__)
@@ -73,20 +73,11 @@ class DeepARPredictor:
             generator.seed()
         else:
             generator.manual_seed(seed)
-        shape = self.network.shape
-        panel = SeriesPanel(
-            series,
-            self.schema.frequency,
-            num_cat=len(shape.cardinality),
-            num_dynamic=shape.num_dynamic,
-            horizon=num_steps,
-            feature_means=self.schema.feature_means,
-            feature_deviations=self.schema.feature_deviations,
-        ).to(self.device)
+        panel = panel_of(series, self.schema, horizon=num_steps).to(self.device)
         windows = panel.cut(
             torch.arange(len(panel)),
             panel.length_N - num_steps,
-            WindowShape(shape.lags[-1], self.context_length, num_steps),
+            WindowShape(self.schema.lags[-1], self.context_length, num_steps),
         )
         paths = sample_paths(self.network, windows, self.context_length, num_samples, generator)
         return paths.cpu().numpy()

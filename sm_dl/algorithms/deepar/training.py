@@ -6,7 +6,7 @@ import torch
 
 from sm_dl.algorithms.deepar import ALGORITHM
 from sm_dl.algorithms.deepar.artifact import write_artifact
-from sm_dl.algorithms.deepar.batches import EpochBatches, LastWindows, panel_of
+from sm_dl.algorithms.deepar.batches import EpochBatches, LastWindows
 from sm_dl.algorithms.deepar.calendar import Frequency
 from sm_dl.algorithms.deepar.data import (
     check_enough_observations,
@@ -20,7 +20,7 @@ from sm_dl.algorithms.deepar.predictor import DeepARPredictor
 from sm_dl.algorithms.deepar.schema import Schema, infer_schema
 from sm_dl.algorithms.deepar.scoring import read_test_series, score
 from sm_dl.algorithms.deepar.summary import report_of
-from sm_dl.algorithms.deepar.windows import SeriesPanel
+from sm_dl.algorithms.deepar.windows import SeriesPanel, panel_of
 from sm_dl.contract.figures import write_report_data
 from sm_dl.contract.metrics import MetricLog
 from sm_dl.engine import fit as engine

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sm_dl.algorithms.deepar.calendar import Calendar, Frequency
+from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series
 
 
@@ -155,3 +156,22 @@ class SeriesPanel:
             cat_BC=self.cat_NC[series_B],
             dynamic_TBD=dynamic_TBD,
         )
+
+
+def panel_of(series: Sequence[Series], schema: Schema, *, horizon: int = 0) -> SeriesPanel:
+    """Return series that fit a schema, ready for windows to be cut.
+
+    Args:
+        series: At least one.
+        schema: What the model's series have in common.
+        horizon: Unknown steps to append to each series, whose features are known.
+    """
+    return SeriesPanel(
+        series,
+        schema.frequency,
+        num_cat=len(schema.cardinality),
+        num_dynamic=schema.num_dynamic,
+        horizon=horizon,
+        feature_means=schema.feature_means,
+        feature_deviations=schema.feature_deviations,
+    )

@@ -367,12 +367,6 @@ def test_a_line_that_is_no_json_is_named(read):
         read(orjson.dumps(INSTANCE) + b"\n{", JSON_LINES)
 
 
-@pytest.mark.parametrize(("media", "is_lines"), [(JSON, False), (JSON_LINES, True)])
-def test_a_request_knows_whether_it_came_in_lines(read, media, is_lines):
-    body = {"instances": [INSTANCE]} if media == JSON else INSTANCE
-    assert read(body, media).is_lines == is_lines
-
-
 def only_user_errors(read, body, media, **facts):
     """Read a body; any error but a UserError goes on to fail the test."""
     try:
