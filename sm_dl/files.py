@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sm_dl import faults
+
 TEMPORARY_SUFFIX = ".sagemaker-ignore"
 """The platform's uploader leaves files of this name alone."""
 
@@ -43,6 +45,7 @@ def renamed_when_done(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+        faults.reach("save")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
