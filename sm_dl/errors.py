@@ -4,6 +4,8 @@
     ├── UserError        the data, the hyperparameters or the request; exit code 2
     ├── AlgorithmError   our own code or numerics; exit code 1
     ├── PlatformError    disk, memory, network, devices; exit code 3
+    │   ├── LostProcessError    another process of the job is gone: it knows the cause
+    │   └── KilledProcessError  a process of the job was killed before it could say anything
     └── StoppedError     SIGTERM: nobody's fault; exit code 143, and 0 on the platform
 
 Every message is one sentence or two: where, what was expected, what came, what to do.
@@ -49,6 +51,14 @@ class PlatformError(JobError):
     exit_code = 3
     log_label = "Platform Error"
     failure_label = "InternalServerError"
+
+
+class LostProcessError(PlatformError):
+    """Another process of the job died or is stuck; the first cause is with that one."""
+
+
+class KilledProcessError(PlatformError):
+    """A process of the job was killed; whatever the others say is a consequence."""
 
 
 class StoppedError(JobError):

@@ -4,8 +4,15 @@ import errno
 import logging
 from collections.abc import Callable
 
-from sm_dl.errors import AlgorithmError, JobError, PlatformError, StoppedError
+from sm_dl.errors import (
+    AlgorithmError,
+    JobError,
+    KilledProcessError,
+    PlatformError,
+    StoppedError,
+)
 from sm_dl.job.paths import Paths
+from sm_dl.job.stop import StopNow
 
 logger = logging.getLogger(__name__)
 
@@ -23,20 +30,25 @@ PLATFORM_ERRNO = {
 }
 
 
-def run_to_exit_code(work: Callable[[], None], paths: Paths | None) -> int:
+def run_to_exit_code(
+    work: Callable[[], None], paths: Paths | None, *, owns_output: bool = True
+) -> int:
     """Run `work` and return the exit code: 0 done, 1 algorithm, 2 user, 3 platform, 143 stopped.
 
     Args:
         work: The whole job.
         paths: Where to leave `output/failure`; None when not even that is known.
+        owns_output: Whether this process may remove what an earlier run left there. Of the
+            processes of one job the first to fail writes the file.
     """
     try:
-        if paths is not None:
+        if paths is not None and owns_output:
             paths.failure.unlink(missing_ok=True)
         work()
-    except StoppedError as stopped:  # no failure: the platform uploads the model of a stopped job
-        logger.warning("%s: %s", stopped.log_label, stopped)
-        return 0 if paths is not None and paths.on_platform else stopped.exit_code
+    except StopNow:
+        return _stopped(StoppedError("SIGTERM came; nothing was left half done."), paths)
+    except StoppedError as stopped:
+        return _stopped(stopped, paths)
     except JobError as error:
         return _fail(error, paths)
     except MemoryError as error:
@@ -44,6 +56,12 @@ def run_to_exit_code(work: Callable[[], None], paths: Paths | None) -> int:
     except Exception as error:  # noqa: BLE001 - the last floor: everything becomes an exit code
         return _fail(_sorted(error), paths, error)
     return 0
+
+
+def _stopped(stopped: StoppedError, paths: Paths | None) -> int:
+    """Leave no failure: the platform uploads the model of a stopped job."""
+    logger.warning("%s: %s", stopped.log_label, stopped)
+    return 0 if paths is not None and paths.on_platform else stopped.exit_code
 
 
 def _sorted(error: Exception) -> JobError:
@@ -58,10 +76,21 @@ def _sorted(error: Exception) -> JobError:
 def _fail(error: JobError, paths: Paths | None, cause: BaseException | None = None) -> int:
     logger.error("%s: %s", error.log_label, error, exc_info=cause)  # the trace stays in the log
     if paths is not None:
-        text = f"{error.failure_label}: {error}"[:FAILURE_CHARACTERS]
-        try:
-            paths.output.mkdir(parents=True, exist_ok=True)
-            paths.failure.write_text(text, encoding="utf-8", errors="backslashreplace")
-        except OSError as unwritable:
-            logger.error("%s: cannot be written (%s)", paths.failure, unwritable.strerror)  # noqa: TRY400 - the cause is named
+        _write_failure(f"{error.failure_label}: {error}"[:FAILURE_CHARACTERS], error, paths)
     return error.exit_code
+
+
+def _write_failure(text: str, error: JobError, paths: Paths) -> None:
+    """Write the first cause: what another process of the job has written stays.
+
+    But a process that was killed could not write, and those that lost it did: it comes first.
+    """
+    try:
+        paths.output.mkdir(parents=True, exist_ok=True)
+        mode = "w" if isinstance(error, KilledProcessError) else "x"
+        with paths.failure.open(mode, encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except FileExistsError:
+        logger.info("%s: keeps the first cause.", paths.failure)
+    except OSError as unwritable:
+        logger.error("%s: cannot be written (%s)", paths.failure, unwritable.strerror)  # noqa: TRY400 - the cause is named

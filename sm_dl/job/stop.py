@@ -1,0 +1,67 @@
+"""SIGTERM: the job ends soon, and with what it has, wherever it is.
+
+While data are read the signal ends the job at once. Inside `deferred()` (training, writing the
+model) it only raises a flag, which the loops look at between two batches.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from sm_dl.errors import StoppedError
+
+
+class StopNow(BaseException):
+    """Leaves whatever runs; no `except Exception` on the way may hold it up."""
+
+
+class _Requests:
+    """How often SIGTERM came, and how many sections at work want to finish first."""
+
+    count = 0
+    num_deferring = 0
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Take SIGTERM; the first process of a container has no handler by itself."""
+    before = signal.signal(signal.SIGTERM, _take)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        _Requests.count = 0
+
+
+def _take(_number: int, _frame: FrameType | None) -> None:
+    _Requests.count += 1
+    if not _Requests.num_deferring:
+        raise StopNow
+
+
+def num_requests() -> int:
+    """Return how often SIGTERM came; from two on there is hurry."""
+    return _Requests.count
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Let a section finish, or stop at a place of its own choice, although SIGTERM came."""
+    _Requests.num_deferring += 1
+    try:
+        yield
+    finally:
+        _Requests.num_deferring -= 1
+
+
+def check(what_is_left: str) -> None:
+    """End the job where SIGTERM came while nobody could look.
+
+    Args:
+        what_is_left: One sentence for the log: what is written, what is not.
+    Raises:
+        StoppedError: It came.
+    """
+    if _Requests.count:
+        raise StoppedError(what_is_left)

@@ -1,0 +1,65 @@
+import contextlib
+import os
+import signal
+
+import pytest
+
+from sm_dl.errors import StoppedError
+from sm_dl.job import stop
+from sm_dl.job.outcome import run_to_exit_code
+
+
+def terminate():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def listening():
+    with stop.listening():
+        yield
+
+
+def test_sigterm_ends_a_job_at_once_where_nothing_is_half_done():
+    assert run_to_exit_code(terminate, None) == 143
+
+
+def test_no_except_exception_on_the_way_holds_it_up():
+    def stubborn():
+        with contextlib.suppress(Exception):
+            terminate()
+
+    assert run_to_exit_code(stubborn, None) == 143
+
+
+def test_a_section_that_defers_finishes():
+    with stop.deferred():
+        terminate()
+        finished = stop.num_requests()
+    assert finished == 1
+
+
+def test_deferring_sections_nest():
+    with stop.deferred():
+        with stop.deferred():
+            pass
+        terminate()
+    assert stop.num_requests() == 1
+
+
+def test_a_signal_that_came_while_nobody_could_look_is_found_later():
+    with stop.deferred():
+        terminate()
+    with pytest.raises(StoppedError, match="the model is written"):
+        stop.check("the model is written")
+
+
+def test_without_a_signal_there_is_nothing_to_find():
+    stop.check("never said")
+    assert stop.num_requests() == 0
+
+
+def test_the_handler_of_before_comes_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with stop.listening():
+        pass
+    assert signal.getsignal(signal.SIGTERM) == before
