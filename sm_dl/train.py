@@ -4,13 +4,17 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from sm_dl import registry, report
-from sm_dl.engine import machine
+from sm_dl.engine import launch, machine
+from sm_dl.engine.strategy import Launched, plan_of
+from sm_dl.job import stop
 from sm_dl.job.from_opt_ml import job_from_opt_ml
 from sm_dl.job.from_yaml import job_from_yaml
 from sm_dl.job.job import RawJob
+from sm_dl.job.lock import output_lock
 from sm_dl.job.log import start_logging
 from sm_dl.job.outcome import run_to_exit_code
 from sm_dl.job.paths import Paths
@@ -19,26 +23,44 @@ logger = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one training job and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    """Run one training job, or one process of it, and return its exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(given)
+    launch.end_with_launcher()
     start_logging(quiet=machine.rank() > 0)
     machine.prepare()
     known_paths = None if arguments.config else Paths.of_platform()
+    is_owner = launch.owns_output()
     jobs: list[RawJob] = []
-    code = run_to_exit_code(lambda: jobs.append(_job(arguments)), known_paths)
-    if code:
-        return code
-    return run_to_exit_code(lambda: train(jobs[0]), jobs[0].paths)
+    with stop.listening():
+        code = run_to_exit_code(
+            lambda: jobs.append(_job(arguments)), known_paths, owns_output=is_owner
+        )
+        if code or not jobs:
+            return code
+        return run_to_exit_code(lambda: train(jobs[0], given), jobs[0].paths, owns_output=is_owner)
 
 
-def train(raw: RawJob) -> None:
-    """Check a job, fit its algorithm and draw the report."""
-    algorithm = registry.get(raw.algorithm)
-    job = algorithm.check(raw)
-    logger.info("Final configuration: %s", job.hyperparameters.model_dump(mode="json"))
-    algorithm.fit(job)
-    if machine.rank() == 0:
-        report.draw(job.paths.report)
+def train(raw: RawJob, arguments: Sequence[str]) -> None:
+    """Check a job, fit its algorithm and draw the report, in as many processes as its plan has.
+
+    Args:
+        raw: The job as it was written.
+        arguments: The command line, for the processes that are started.
+    """
+    is_owner = launch.owns_output()
+    with output_lock(raw.paths) if is_owner else nullcontext():
+        algorithm = registry.get(raw.algorithm)
+        job = algorithm.check(raw)
+        if is_owner:
+            logger.info("Final configuration: %s", job.hyperparameters.model_dump(mode="json"))
+        layout = plan_of(job, algorithm.placement)
+        if layout.num_processes > 1 and Launched.by_torchrun() is None:
+            launch.launch(layout, job.hosts, arguments)
+            return
+        algorithm.fit(job)
+        if machine.rank() == 0:
+            report.draw(job.paths.report)
 
 
 def _job(arguments: argparse.Namespace) -> RawJob:

@@ -1,11 +1,14 @@
 """Tensors of an artifact, as safetensors: data, never code."""
 
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from sm_dl.errors import PlatformError, UserError
 from sm_dl.files import renamed_when_done
@@ -19,11 +22,32 @@ def write_weights(folder: Path, network: nn.Module) -> None:
     state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
-    with renamed_when_done(folder / FILE_NAME) as temporary:
-        try:
-            save_file(state, temporary)
-        except safetensors.SafetensorError as error:
-            raise PlatformError(f"{folder / FILE_NAME}: cannot be written; {error}") from None
+    try:
+        with renamed_when_done(folder / FILE_NAME) as temporary:
+            write_tensors(temporary, state)
+    except OSError as error:
+        raise PlatformError(
+            f"{folder / FILE_NAME}: cannot be written ({error.strerror}); the model needs "
+            f"{sum(tensor.nbytes for tensor in state.values())} bytes there. Start the job again with more room."
+        ) from None
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write CPU tensors to a file.
+
+    Raises:
+        OSError: The disk does not take it.
+    """
+    try:
+        save_file(dict(tensors), path, None if metadata is None else dict(metadata))
+    except safetensors.SafetensorError as error:  # its text ends in the system's error number
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
+    path.chmod(0o644)  # the writer's library makes it private; a server may be another user
 
 
 def read_weights(folder: Path, network: nn.Module) -> None:

@@ -1,110 +1,153 @@
-"""Checkpoints: whole or absent, loaded as data, and only ever of the same model."""
+"""Checkpoints: whole or absent, checked when read, only ever of the same model, never in the way."""
 
 import logging
+import os
+import re
+import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch import Callback, LightningModule, Trainer
-from typing_extensions import override
-
-from sm_dl.errors import PlatformError, UserError
+from sm_dl.engine.state_file import DamagedError, state_from_bytes, write_state
+from sm_dl.errors import PlatformError, UserError, shown
 from sm_dl.files import TEMPORARY_SUFFIX, renamed_when_done
 
 logger = logging.getLogger(__name__)
 
-SUFFIX = ".ckpt"
+PREFIX, SUFFIX = "step-", ".safetensors"
 KEPT = 2
 """Newest checkpoints kept: the last one, and one more in case the last one is damaged."""
-IDENTITY = "sm_dl"
-"""Key of a checkpoint under which it says whose it is."""
+IDENTITY = "identity"
+"""Key under which a checkpoint says whose it is."""
+LARGEST_SHARE = 0.02
+"""Of the training time that saving may take."""
+INTERVAL_VARIABLE = "SM_DL_CHECKPOINT_INTERVAL_S"
+DEFAULT_INTERVAL_S = 10.0
+"""Shortest time between two checkpoints; a platform may upload each of them."""
+UPLOADING, UPLOADED = ".sagemaker-uploading", ".sagemaker-uploaded"
+"""The platform's marks beside a file that it copies away."""
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoint file, written aside and renamed, and never unpickled as code."""
+def interval_s(environment: Mapping[str, str] = os.environ) -> float:
+    """Return the shortest time between two checkpoints.
 
-    @override
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
-    ) -> None:
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with renamed_when_done(target) as temporary:
-                torch.save(checkpoint, temporary)
-        except OSError as error:
-            raise PlatformError(
-                f"{target}: the checkpoint cannot be written ({error.strerror})."
-            ) from None
-
-    @override
-    def load_checkpoint(
-        self, path: Any, map_location: Any = None, weights_only: bool | None = None
-    ) -> dict[str, Any]:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return checkpoint
+    Raises:
+        UserError: The variable holds no such number.
+    """
+    text = environment.get(INTERVAL_VARIABLE, "").strip()
+    if not text:
+        return DEFAULT_INTERVAL_S
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
+        raise UserError(
+            f"environment variable {INTERVAL_VARIABLE}: expected seconds >= 0; got {shown(text)}. "
+            f"Unset it for {DEFAULT_INTERVAL_S:g}."
+        )
+    return float(text)
 
 
-class Checkpoints(Callback):
-    """Writes one checkpoint after each epoch and keeps the newest few."""
+class Checkpoints:
+    """The newest few states of a run, in one folder; used by the main process alone."""
 
     def __init__(self, folder: Path, identity: Mapping[str, object]) -> None:
         """Remember where to write and whose checkpoints they are.
 
         Args:
             folder: The job's checkpoint folder.
-            identity: Algorithm and everything that decides the shape of its weights.
+            identity: Algorithm and everything that decides the shape and the course of training.
         """
         self.folder = folder
         self.identity = dict(identity)
+        self._interval_s = interval_s()
+        self._cost_s = 0.0
+        self._last_end = time.perf_counter()
 
-    @override
-    def on_save_checkpoint(
-        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        checkpoint[IDENTITY] = self.identity
+    def is_due(self) -> bool:
+        """Return whether enough time has gone by that saving again stays cheap."""
+        pause_s = max(self._interval_s, self._cost_s * (1 / LARGEST_SHARE - 1))
+        return time.perf_counter() - self._last_end >= pause_s
 
-    @override
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        trainer.save_checkpoint(self.folder / f"epoch-{trainer.current_epoch:06d}{SUFFIX}")
-        if trainer.is_global_zero:
-            for old in _newest_first(self.folder)[KEPT:]:
-                old.unlink(missing_ok=True)
+    def save(self, tree: Mapping[str, Any], step: int) -> None:
+        """Write the state after a step; a disk that is full costs a line in the log, not the run."""
+        started = time.perf_counter()
+        path = self.folder / f"{PREFIX}{step:09d}{SUFFIX}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with renamed_when_done(path) as temporary:
+                write_state(temporary, {IDENTITY: self.identity, **tree})
+        except OSError as error:
+            self._make_room(path, error)
+        else:
+            self._remove(self._newest_first()[KEPT:])
+        self._last_end = time.perf_counter()
+        self._cost_s = self._last_end - started
 
-    def newest(self) -> Path | None:
+    def newest(self) -> bytes | None:
         """Return the newest whole checkpoint of this model, None when there is none.
 
         Raises:
-            UserError: The folder holds checkpoints of another model.
+            UserError: The folder holds checkpoints of another model, or damaged ones alone.
+            PlatformError: The folder cannot be read.
         """
         for leftover in self.folder.glob(f"*{TEMPORARY_SUFFIX}"):
             leftover.unlink(missing_ok=True)  # of a process killed while it was writing
-        for path in _newest_first(self.folder):
+        damaged = []
+        for path in self._newest_first():
             try:
-                checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-                identity = checkpoint[IDENTITY]
-            except Exception as error:  # noqa: BLE001 - damage shows as any exception
-                logger.warning(
-                    "%s: damaged (%s); trying the one before it.", path, type(error).__name__
-                )
+                content = path.read_bytes()
+                self._refuse_strangers(path, state_from_bytes(content).get(IDENTITY))
+            except OSError as error:
+                raise PlatformError(f"{path}: cannot be read ({error.strerror}).") from None
+            except DamagedError as error:
+                logger.warning("%s: damaged (%s); trying the one before it.", path, error)
+                damaged.append(path.name)
                 continue
-            self._refuse_strangers(path, identity)
-            return path
+            logger.info("Continuing from checkpoint %s", path)
+            return content
+        if damaged:
+            raise UserError(
+                f"{self.folder}: every checkpoint is damaged ({', '.join(damaged)}); copy a whole one "
+                "there to go on from it, or empty the folder to start anew."
+            )
         return None
 
-    def _refuse_strangers(self, path: Path, identity: Mapping[str, object]) -> None:
-        names = {**identity, **self.identity}
-        differing = [name for name in names if identity.get(name) != self.identity.get(name)]
+    def _refuse_strangers(self, path: Path, identity: object) -> None:
+        theirs = identity if isinstance(identity, Mapping) else {}
+        names = {**theirs, **self.identity}
+        differing = [name for name in names if theirs.get(name) != self.identity.get(name)]
         if differing:
-            theirs = ", ".join(f"{name}={identity.get(name)}" for name in differing)
+            found = ", ".join(f"{name}={theirs.get(name)}" for name in differing)
             ours = ", ".join(f"{name}={self.identity.get(name)}" for name in differing)
             raise UserError(
-                f"{path}: is a checkpoint of another model ({theirs}; this job has {ours}). "
+                f"{path}: is a checkpoint of another model ({found}; this job has {ours}). "
                 "Use another output folder, or empty the checkpoint folder to start anew."
             )
 
+    def _make_room(self, path: Path, error: OSError) -> None:
+        """Say what is missing, and give up the older of the checkpoints that are there."""
+        whole = self._newest_first()
+        needed = whole[0].stat().st_size if whole else None
+        logger.error(
+            "%s: the checkpoint cannot be written (%s): %s bytes needed, %s free. Training goes on, "
+            "the next try is at the next interval; make room to be able to resume from here.",
+            path, error.strerror, needed or "unknown", _free_bytes(self.folder),
+        )  # fmt: skip
+        self._remove(whole[1:])
 
-def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"epoch-*{SUFFIX}"), reverse=True)
+    def _remove(self, paths: list[Path]) -> None:
+        for path in paths:
+            marks = [path.with_name(path.name + mark) for mark in (UPLOADING, UPLOADED)]
+            if marks[0].exists() and not marks[1].exists():
+                continue  # later: the platform is copying it away
+            for file in (path, *marks):
+                file.unlink(missing_ok=True)
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self.folder.glob(f"{PREFIX}*{SUFFIX}"), reverse=True)
+
+
+def _free_bytes(folder: Path) -> int | str:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return "unknown"

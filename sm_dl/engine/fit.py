@@ -1,51 +1,52 @@
-"""One Trainer for every algorithm: laid out by the plan, resumed, checkpointed, shown."""
+"""Train a module as a job asks: laid out by the plan, gone on with from a checkpoint, stopped in time."""
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.fabric import Fabric
+from lightning.fabric.loggers.tensorboard import TensorBoardLogger
+from lightning.fabric.strategies.ddp import DDPStrategy
+from lightning.pytorch import LightningModule
 
 from sm_dl.contract.hyperparameters import Hyperparameters
 from sm_dl.contract.metrics import MetricLog
-from sm_dl.engine.callbacks import AddressedRandomness, EpochLoss
-from sm_dl.engine.checkpoint import AtomicCheckpointIO, Checkpoints
-from sm_dl.engine.loader import EpochLoader, Place, place_of
+from sm_dl.engine.checkpoint import Checkpoints
+from sm_dl.engine.losses import EpochLoss
 from sm_dl.engine.progress import Progress
-from sm_dl.engine.stop import StopOnSigterm, TrainingStopped
+from sm_dl.engine.ranks import timeout_s
+from sm_dl.engine.run import BatchesOf, Run, TrainingStopped
+from sm_dl.engine.state_file import state_from_bytes
 from sm_dl.engine.strategy import Plan
-from sm_dl.engine.weights import AveragedWeights, BestEpoch, ValidationLoss
+from sm_dl.errors import AlgorithmError, JobError, StoppedError
+from sm_dl.job import stop
 from sm_dl.job.job import Job
 
 logger = logging.getLogger(__name__)
 
-AVERAGE_DECAY = 0.99
-"""Weights are averaged over about the last hundred updates: ten epochs of a small data set."""
+IN_A_HURRY = 2
+"""So many SIGTERMs: the model is written, the checkpoint no more."""
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What training came to; the module holds the weights of the kept epoch."""
+    """What training came to; the module holds the weights that are to be kept."""
 
     losses: Sequence[float]
-    """Mean loss of each epoch, those before an interruption included."""
+    """Mean loss of each finished epoch, those before an interruption included."""
     kept_epoch: int
-    """The last one, or with patience the one of the lowest loss."""
+    """The last finished one, or with patience the one of the lowest loss; -1 before the first."""
     is_main: bool
     """Whether this process writes the artifact (rank 0)."""
+    has_weights: bool
+    """Whether there is something to keep: training is over, or made an update before it ended."""
     validation_losses: Sequence[float] = ()
     """Mean validation loss of each epoch; empty without a validation channel."""
-    was_stopped: bool = False
-    """Whether SIGTERM ended it before its time."""
-
-    @property
-    def has_weights(self) -> bool:
-        """Return whether a single epoch was finished."""
-        return self.kept_epoch >= 0
+    interruption: JobError | None = None
+    """Why training ended before its time; to be raised once the model is written."""
 
     @property
     def final_loss(self) -> float:
@@ -55,21 +56,26 @@ class FitResult:
 
 def fit(  # noqa: PLR0913 - the parts of a run
     module: LightningModule,
-    batches_of: Callable[[Place], Iterator[Any]],
+    batches_of: BatchesOf,
     *,
     job: Job[Hyperparameters],
     plan: Plan,
     log: MetricLog,
     num_epochs: int,
     patience: int | None = None,
-    validation_batches_of: Callable[[Place], Iterator[Any]] | None = None,
+    validation_batches_of: BatchesOf | None = None,
     identity: Mapping[str, object],
 ) -> FitResult:
     """Train until `num_epochs` are done, continuing from the newest checkpoint if there is one.
 
+    Call it inside `stop.deferred()`, up to the last file of the model: SIGTERM and a loss that is
+    no number end training early, and come back as `FitResult.interruption`.
+
     Args:
-        module: The network with its loss and optimizer; see `EpochLoss` for what a step returns.
-        batches_of: Makes one rank's batches of one epoch.
+        module: Has `training_step` and, for validation, `validation_step`, which return a
+            `StepLoss`; `configure_optimizers`; perhaps `gradient_norm`, the longest gradient.
+        batches_of: Makes one rank's batches of one epoch, from a record on; every rank has the
+            same number of them.
         job: Gives the folders and the seed.
         plan: Devices, processes, precision.
         log: Prints the service's metric lines.
@@ -77,55 +83,67 @@ def fit(  # noqa: PLR0913 - the parts of a run
         patience: Stop after so many epochs without a lower loss; None trains them all.
         validation_batches_of: Batches whose loss early stopping watches instead of training's.
         identity: What two jobs must share for one to continue the other's checkpoint.
+    Raises:
+        UserError: The checkpoint folder holds another model's checkpoints, or damaged ones alone.
+        LostProcessError: Another process of the job died or is stuck.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its banners are not ours
     if plan.notice:
         logger.warning("%s", plan.notice)
     logger.info("Training on %s", plan)
-    stop = StopOnSigterm()
+    fabric = _fabric(plan, job)
     losses = EpochLoss(log, num_epochs)
-    weights = AveragedWeights(AVERAGE_DECAY)
-    validation = (
-        ValidationLoss(validation_batches_of, weights, log) if validation_batches_of else None
+    run = Run(
+        module,
+        batches_of,
+        fabric=fabric,
+        seed=job.hyperparameters.seed,
+        losses=losses,
+        patience=patience,
+        validation_batches_of=validation_batches_of,
     )
-    best = BestEpoch(validation or losses, weights, patience)
     checkpoints = Checkpoints(job.paths.checkpoints, identity)
-    randomness = AddressedRandomness(job.hyperparameters.seed)
+    interruption: JobError | None = None
+    with Progress(num_epochs, is_shown=run.ranks.is_main) as progress, run.ranks.watched():
+        newest = run.ranks.broadcast(checkpoints.newest() if run.ranks.is_main else None)
+        if newest is not None:
+            run.load_state_dict(state_from_bytes(newest))
+        try:
+            run.train(num_epochs, checkpoints, progress)
+        except TrainingStopped:
+            if stop.num_requests() < IN_A_HURRY:
+                run.save(checkpoints)
+            interruption = StoppedError(
+                f"SIGTERM came in epoch {run.epoch}, after {run.step} updates. "
+                "The same command again goes on from there."
+            )
+        except AlgorithmError as error:
+            interruption = error
+    run.best.restore()
+    return FitResult(
+        losses.losses,
+        run.best.epoch,
+        is_main=run.ranks.is_main,
+        has_weights=interruption is None or run.weights.steps > 0,
+        validation_losses=run.validation_losses,
+        interruption=interruption,
+    )
+
+
+def _fabric(plan: Plan, job: Job[Hyperparameters]) -> Fabric:
+    """Return the processes and devices of a plan, ready to be used."""
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # its banners are not ours
+    strategy: Any = plan.strategy
+    if plan.strategy == "ddp":
+        strategy = DDPStrategy(timeout=timedelta(seconds=timeout_s()))
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")  # advice about loaders we do not use
-        trainer = Trainer(
+        warnings.filterwarnings("ignore", module="lightning")  # advice on what the plan decides
+        fabric = Fabric(
             accelerator=plan.accelerator,
             devices=plan.devices,
             num_nodes=plan.num_nodes,
-            strategy=plan.strategy,
+            strategy=strategy,
             precision=plan.precision,
-            max_epochs=num_epochs,
-            # in the order in which they act when an epoch ends: checkpoints save what the rest did
-            callbacks=[
-                *(stop, randomness, losses, weights),
-                *([validation] if validation else []),
-                *(best, Progress(losses), checkpoints),
-            ],
-            plugins=[AtomicCheckpointIO()],
-            logger=TensorBoardLogger(job.paths.tensorboard, name="", version=""),
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            num_sanity_val_steps=0,
+            loggers=TensorBoardLogger(job.paths.tensorboard, name="", version=""),
         )
-        loader = EpochLoader(batches_of, lambda: place_of(trainer))
-        newest = checkpoints.newest()
-        if newest is not None:
-            logger.info("Continuing from checkpoint %s", newest)
-        with suppress(TrainingStopped):
-            trainer.fit(module, train_dataloaders=loader, ckpt_path=newest)
-    if best.best:
-        best.restore(module)
-    return FitResult(
-        losses.losses,
-        best.epoch,
-        is_main=trainer.is_global_zero,
-        validation_losses=validation.losses if validation else (),
-        was_stopped=stop.is_requested,
-    )
+        fabric.launch()
+    return fabric

@@ -7,14 +7,20 @@ from pathlib import Path
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 MALLOPT_TRIM_THRESHOLD, MALLOPT_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 1 << 30
+THREADS_VARIABLE = "OMP_NUM_THREADS"
 
 
 def prepare() -> None:
     """Set what must be set before torch starts its threads; the user's own settings win."""
     # two spinning threads beside a busy neighbour run a small LSTM slower than one thread does
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("OMP_NUM_THREADS", str(num_cpus()))
+    os.environ.setdefault(THREADS_VARIABLE, str(num_cpus()))
     _keep_freed_memory()
+
+
+def has_chosen_threads() -> bool:
+    """Return whether the number of threads is ours: all processors, and nobody's wish."""
+    return os.environ.get(THREADS_VARIABLE) == str(num_cpus())
 
 
 def num_cpus() -> int:

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sm_dl.contract.placement import Placement
 from sm_dl.errors import PlatformError, UserError
-from sm_dl.job.job import Resources
+from sm_dl.job.job import Job, Resources
 
+LAUNCHED_VARIABLE = "TORCHELASTIC_RUN_ID"
+"""Set in processes that torchrun, or our own launcher in its stead, has started."""
 LightningPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -31,7 +33,7 @@ class Launched:
     @classmethod
     def by_torchrun(cls, environment: Mapping[str, str] = os.environ) -> "Launched | None":
         """Return torchrun's layout, or None when it did not start this process."""
-        if "TORCHELASTIC_RUN_ID" not in environment:
+        if LAUNCHED_VARIABLE not in environment:
             return None
         per_host = int(environment["LOCAL_WORLD_SIZE"])
         return cls(per_host, int(environment["WORLD_SIZE"]) // per_host)
@@ -48,6 +50,11 @@ class Plan:
     precision: LightningPrecision
     notice: str = ""
     """One line for the log where the layout may surprise."""
+
+    @property
+    def num_processes(self) -> int:
+        """Return how many processes train together, on all hosts."""
+        return self.devices * self.num_nodes
 
     def __str__(self) -> str:
         """Return the layout for the log."""
@@ -105,6 +112,19 @@ def plan(
         strategy="ddp" if devices * num_nodes > 1 else "auto",
         precision=precision,
         notice=notice,
+    )
+
+
+def plan_of(
+    job: Job[Any], placement: Placement, auto_precision: LightningPrecision = "32-true"
+) -> Plan:
+    """Return the layout of a job on this machine; see `plan`."""
+    return plan(
+        placement,
+        job.resources,
+        hardware(),
+        launched=Launched.by_torchrun(),
+        auto_precision=auto_precision,
     )
 
 

@@ -1,5 +1,8 @@
 """The training loop on one parameter: losses, averages, early stopping, what is kept."""
 
+import itertools
+import os
+import signal
 from dataclasses import dataclass
 
 import pytest
@@ -9,8 +12,10 @@ from lightning.pytorch import LightningModule
 from sm_dl.contract.hyperparameters import Hyperparameters
 from sm_dl.contract.metrics import Metric, MetricLog
 from sm_dl.engine.fit import fit
+from sm_dl.engine.losses import StepLoss
 from sm_dl.engine.strategy import Plan
-from sm_dl.errors import AlgorithmError
+from sm_dl.errors import AlgorithmError, StoppedError
+from sm_dl.job import stop
 from sm_dl.job.job import Job
 from sm_dl.job.paths import Paths
 
@@ -27,7 +32,7 @@ ON_ONE_CPU = Plan("cpu", 1, 1, "auto", "32-true")
 
 
 class Scripted(LightningModule):
-    """Has the losses it is told to have, and a weight that counts its steps."""
+    """Has the losses it is told to have, and a weight that counts its updates."""
 
     def __init__(self):
         super().__init__()
@@ -36,46 +41,66 @@ class Scripted(LightningModule):
         self.measured = []
 
     def training_step(self, batch, batch_idx):
-        loss = torch.tensor(batch) + 0 * self.weight
-        return {"loss": loss, "total": loss.detach(), "count": torch.tensor(1.0), "records": 1}
-
-    def loss_sums(self, batch):
-        self.measured.append(self.weight.item())
-        return torch.tensor(batch), torch.tensor(1.0)
-
-    def on_train_batch_end(self, outputs, batch, batch_idx):
-        self.weight.data += 1
         self.counter += 1
+        total = torch.tensor(batch) + self.weight.detach() - self.weight
+        return StepLoss(total=total, count=torch.tensor(1.0), records=1)
+
+    def validation_step(self, batch, batch_idx):
+        self.measured.append(self.weight.item())
+        return StepLoss(total=torch.tensor(batch), count=torch.tensor(1.0), records=1)
 
     def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.0)
+        return torch.optim.SGD(self.parameters(), lr=1.0)  # the gradient is -1
 
 
 @dataclass
 class Training:
     root: object
 
-    def run(self, losses, patience=None, batches_per_epoch=1, validation=None):
+    def run(self, losses, patience=None, batches_per_epoch=1, validation=None, module=None):
         """Train with one scripted loss, and perhaps one validation loss, an epoch."""
-        module = Scripted()
-        result = fit(
-            module,
-            lambda place: iter([losses[place.epoch]] * batches_per_epoch),
-            job=Job("scripted", Hyperparameters(), {}, Paths(self.root)),
-            plan=ON_ONE_CPU,
-            log=MetricLog(METRICS, "algo-1"),
-            num_epochs=len(losses),
-            patience=patience,
-            validation_batches_of=validation
-            and (lambda place: iter([validation[place.epoch - 1]])),
-            identity={"algorithm": "scripted"},
-        )
+        module = module or Scripted()
+        with stop.listening(), stop.deferred():
+            result = fit(
+                module,
+                lambda place: iter(
+                    [losses[place.epoch]] * (batches_per_epoch - place.first_record)
+                ),
+                job=Job("scripted", Hyperparameters(), {}, Paths(self.root)),
+                plan=ON_ONE_CPU,
+                log=MetricLog(METRICS, "algo-1"),
+                num_epochs=len(losses),
+                patience=patience,
+                validation_batches_of=validation
+                and (lambda place: iter([validation[place.epoch]])),
+                identity={"algorithm": "scripted"},
+            )
         return result, module
 
 
 @pytest.fixture
 def training(tmp_path):
     return Training(tmp_path)
+
+
+@pytest.fixture
+def sigterm_at():
+    """Return a maker of modules that get SIGTERM at a step."""
+
+    def make(kind, step, *, step_name="training_step", times=1):
+        module = kind()
+        original, calls = getattr(module, step_name), itertools.count(1)
+
+        def step_with_signal(batch, batch_idx):
+            if next(calls) == step:
+                for _ in range(times):
+                    os.kill(os.getpid(), signal.SIGTERM)
+            return original(batch, batch_idx)
+
+        setattr(module, step_name, step_with_signal)
+        return module
+
+    return make
 
 
 def test_without_patience_the_last_epoch_is_kept_even_when_it_is_worse(training):
@@ -124,8 +149,34 @@ def test_more_epochs_continue_a_finished_run(training):
 
 
 def test_a_loss_that_is_not_finite_ends_the_job_with_the_place(training):
-    with pytest.raises(AlgorithmError, match="epoch 1, batch 0: the loss is nan"):
-        training.run([1.0, float("nan")])
+    result, _ = training.run([1.0, float("nan")])
+    assert isinstance(result.interruption, AlgorithmError)
+    assert "epoch 1, batch 0: the loss is nan" in str(result.interruption)
+
+
+def test_a_loss_that_is_not_finite_changes_no_weight(training):
+    _, module = training.run([1.0, float("nan")])
+    _, short = Training(training.root / "short").run([1.0])
+    assert module.weight == short.weight
+
+
+def test_a_gradient_that_is_not_finite_ends_the_job_before_the_update(training):
+    module = Scripted()
+    module.weight.register_hook(lambda gradient: gradient * float("inf"))
+    result, _ = training.run([1.0], module=module)
+    assert (str(result.interruption)[:34], result.has_weights) == (
+        "epoch 0, batch 0: the loss is inf;",
+        False,
+    )
+
+
+def test_a_batch_without_any_observed_point_changes_no_weight(training):
+    class Unobserved(Scripted):
+        def training_step(self, batch, batch_idx):
+            return {**super().training_step(batch, batch_idx), "count": torch.tensor(0.0)}
+
+    result, module = training.run([1.0, 1.0], module=Unobserved())
+    assert (module.weight.item(), result.interruption) == (0.0, None)
 
 
 def test_a_running_loss_is_printed_at_every_fifth_batch(training, log):
@@ -137,8 +188,8 @@ def test_a_running_loss_is_printed_at_every_fifth_batch(training, log):
 def test_the_average_starts_at_the_weights_and_follows_them(training):
     _, module = training.run([1.0] * 3)
     average = 0.0
-    for step in range(3):  # the weight counts a step after the average has seen it
-        average += (step - average) * (1 - (1 + step) / (10 + step))
+    for step in range(3):
+        average += (step + 1 - average) * (1 - (1 + step) / (10 + step))
     assert module.weight.item() == pytest.approx(average)
 
 
@@ -165,4 +216,43 @@ def test_a_resumed_run_keeps_its_validation_losses(training):
 
 def test_integers_of_a_module_are_copied_into_the_average(training):
     _, module = training.run([1.0] * 3)
-    assert module.counter.item() == 2  # the average sees a step before the module counts it
+    assert module.counter.item() == 3
+
+
+def test_sigterm_ends_training_at_the_next_batch(training, sigterm_at):
+    result, _ = training.run([3.0, 2.0, 1.0], batches_per_epoch=4, module=sigterm_at(Scripted, 6))
+    assert isinstance(result.interruption, StoppedError)
+    assert "SIGTERM came in epoch 1, after 6 updates" in str(result.interruption)
+
+
+def test_a_run_stopped_in_mid_epoch_leaves_the_weights_it_has(training, sigterm_at):
+    result, module = training.run([3.0], batches_per_epoch=4, module=sigterm_at(Scripted, 2))
+    _, short = Training(training.root / "short").run([3.0], batches_per_epoch=2)
+    assert (result.has_weights, module.weight) == (True, short.weight)
+
+
+@pytest.mark.parametrize("step", [1, 4, 6, 12])
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(training, sigterm_at, step):
+    losses = [3.0, 2.0, 1.0]
+    training.run(losses, batches_per_epoch=4, module=sigterm_at(Scripted, step))
+    again, module = training.run(losses, batches_per_epoch=4)
+    whole, untouched = Training(training.root / "whole").run(losses, batches_per_epoch=4)
+    assert (again.losses, module.weight, module.counter) == (
+        whole.losses,
+        untouched.weight,
+        untouched.counter,
+    )
+
+
+def test_a_run_stopped_while_it_validates_goes_on_with_the_validation(training, sigterm_at):
+    losses, validation = [3.0, 2.0], [5.0, 4.0]
+    stopped = sigterm_at(Scripted, 2, step_name="validation_step")
+    first, _ = training.run(losses, validation=validation, patience=9, module=stopped)
+    again, module = training.run(losses, validation=validation, patience=9)
+    assert (len(first.losses), again.losses, again.validation_losses) == (1, losses, validation)
+    assert module.counter == 2
+
+
+def test_a_second_sigterm_leaves_the_checkpoint_out(training, sigterm_at):
+    training.run([3.0], batches_per_epoch=4, module=sigterm_at(Scripted, 2, times=2))
+    assert not list((training.root / "checkpoints").glob("step-*"))

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sm_dl.engine.loader import EpochLoader, Place, address
+from sm_dl.engine.place import address
 
 numbers = st.integers(0, 2**32 - 1)
 
@@ -20,9 +20,3 @@ def test_two_places_have_two_addresses(one, other):
 @given(numbers, numbers)
 def test_an_address_is_a_seed_torch_accepts(seed, epoch):
     assert torch.Generator().manual_seed(address(seed, epoch)) is not None
-
-
-def test_each_pass_asks_where_the_trainer_is():
-    epochs = iter([4, 7])
-    loader = EpochLoader(lambda place: iter([place.epoch]), lambda: Place(next(epochs)))
-    assert [list(loader), list(loader)] == [[4], [7]]

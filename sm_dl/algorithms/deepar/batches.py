@@ -13,7 +13,7 @@ from sm_dl.algorithms.deepar.epochs import EpochRule, Indices, draw_epoch
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.windows import SeriesPanel, Windows, WindowShape
-from sm_dl.engine.loader import Place
+from sm_dl.engine.place import Place
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +33,16 @@ class _Cutter:
     def _cut(self, series: Indices, starts: Indices, place: Place) -> Iterator[Windows]:
         """Yield this rank's part of each batch, on the rank's device."""
         self.panel.to(place.device)
-        for first in range(0, len(series), self.batch_size):
+        for first in range(place.first_record, len(series), self.batch_size):
             mine = slice(first + place.rank, first + self.batch_size, place.world_size)
-            yield self.panel.cut(
-                torch.from_numpy(series[mine]), torch.from_numpy(starts[mine]), self.shape
-            )
+            if len(series[mine]):
+                yield self._windows(series[mine], starts[mine])
+            else:  # fewer windows than ranks: all take part in the step, some with nothing to say
+                windows = self._windows(series[first : first + 1], starts[first : first + 1])
+                yield windows._replace(observed_SB=torch.zeros_like(windows.observed_SB))
+
+    def _windows(self, series: Indices, starts: Indices) -> Windows:
+        return self.panel.cut(torch.from_numpy(series), torch.from_numpy(starts), self.shape)
 
 
 class EpochBatches(_Cutter):

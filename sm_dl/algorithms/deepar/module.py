@@ -1,19 +1,15 @@
 """The training step of DeepAR for Lightning: loss, gradient, optimizer."""
 
 import math
-from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor
 
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.network import DeepARNetwork
 from sm_dl.algorithms.deepar.windows import Windows
-
-GRADIENT_NORM = 10.0
-"""Longest gradient of a step. Source: GluonTS's trainer; the service's own is not public."""
+from sm_dl.engine.losses import StepLoss
 
 ADAM_BETAS = (0.9, 0.99)
 """The second is shorter than usual (0.999): small data sets train for a few hundred updates."""
@@ -30,6 +26,9 @@ def step_size_share(done: float) -> float:
 class DeepARModule(LightningModule):
     """Minimises the mean loss per observed point with Adam."""
 
+    gradient_norm = 10.0
+    """Longest gradient of a step. Source: GluonTS's trainer; the service's own is not public."""
+
     def __init__(self, network: DeepARNetwork, hyperparameters: DeepARHyperparameters) -> None:
         """Wrap a network to be trained."""
         super().__init__()
@@ -38,22 +37,14 @@ class DeepARModule(LightningModule):
         self.learning_rate = hyperparameters.learning_rate
         self.num_epochs = hyperparameters.epochs
 
-    def loss_sums(self, batch: Windows) -> tuple[Tensor, Tensor]:
-        """Return the summed loss over observed points and their number, both scalars."""
-        return self.network.loss(batch, self.num_context)
+    def training_step(self, batch: Windows, batch_idx: int) -> StepLoss:
+        """Return the loss of the batch, summed over observed points."""
+        total, count = self.network.loss(batch, self.num_context)
+        return StepLoss(total=total, count=count, records=batch.num_windows)
 
-    def training_step(self, batch: Windows, batch_idx: int) -> dict[str, Any]:
-        """Return the batch's loss, a scalar, and what the epoch's mean is made of."""
-        total, count = self.loss_sums(batch)
-        world_count = self.trainer.strategy.reduce(count.clone(), reduce_op="sum")
-        # gradients are averaged over ranks: weigh each rank by its share of the observed points
-        loss = total * self.trainer.world_size / world_count.clamp_min(1.0)
-        return {
-            "loss": loss,
-            "total": total.detach(),
-            "count": count.detach(),
-            "records": batch.cat_BC.shape[0],
-        }
+    def validation_step(self, batch: Windows, batch_idx: int) -> StepLoss:
+        """Return the same; early stopping watches its mean."""
+        return self.training_step(batch, batch_idx)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return Adam, all weights in one fused update, and its step size by epoch."""
@@ -64,21 +55,3 @@ class DeepARModule(LightningModule):
             optimizer, lambda epoch: step_size_share(epoch / self.num_epochs)
         )
         return [optimizer], [schedule]
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Shorten a gradient that is longer than `GRADIENT_NORM`."""
-        torch.nn.utils.clip_grad_norm_(self.parameters(), GRADIENT_NORM)
-
-    def transfer_batch_to_device(
-        self,
-        batch: Any,  # noqa: ANN401 - Lightning's signature
-        device: torch.device,
-        dataloader_idx: int,
-    ) -> Any:  # noqa: ANN401
-        """Return the batch: its windows were cut on the device that needs them."""
-        return batch

@@ -15,7 +15,7 @@ into the forecast, P = raw numbers of the likelihood.
 """
 
 import bisect
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -104,7 +104,7 @@ def _without_future(windows: Windows, num_context: int) -> Windows:
     target_SB, gap_SB = windows.target_SB.clone(), windows.gap_SB.clone()
     target_SB[ahead:] = 0.0
     gap_SB[ahead:] = 0.0
-    return replace(windows, target_SB=target_SB, gap_SB=gap_SB)
+    return windows._replace(target_SB=target_SB, gap_SB=gap_SB)
 
 
 def _sweep(

@@ -25,8 +25,9 @@ from sm_dl.contract.figures import write_report_data
 from sm_dl.contract.metrics import MetricLog
 from sm_dl.engine import fit as engine
 from sm_dl.engine import machine
-from sm_dl.engine.strategy import Launched, Plan, hardware, plan
-from sm_dl.errors import StoppedError, UserError
+from sm_dl.engine.strategy import Plan, plan_of
+from sm_dl.errors import UserError
+from sm_dl.job import stop
 from sm_dl.job.job import ChannelSource, Job
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
         UserError: A channel does not hold what DeepAR reads; file and line are named.
     """
     hyperparameters = job.hyperparameters
-    layout = plan(ALGORITHM.placement, job.resources, hardware(), launched=Launched.by_torchrun())
+    layout = plan_of(job, ALGORITHM.placement)
     _refuse_shards_of_several_hosts(job, layout)
     panel, schema = read_panel(job.channels["train"], hyperparameters)
     validation = None
@@ -48,30 +49,28 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
     test = read_test_series(job.channels["test"], schema) if "test" in job.channels else []
     network = build_network(hyperparameters, schema)
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)
-    result = engine.fit(
-        DeepARModule(network, hyperparameters),
-        EpochBatches(panel, schema, hyperparameters),
-        job=job,
-        plan=layout,
-        log=log,
-        num_epochs=hyperparameters.epochs,
-        patience=hyperparameters.early_stopping_patience,
-        validation_batches_of=validation,
-        identity=identity(hyperparameters, schema),
-    )
-    if result.was_stopped and not result.has_weights:
-        raise StoppedError("SIGTERM came before the first epoch was over; there is no model yet.")
+    with stop.deferred():
+        result = engine.fit(
+            DeepARModule(network, hyperparameters),
+            EpochBatches(panel, schema, hyperparameters),
+            job=job,
+            plan=layout,
+            log=log,
+            num_epochs=hyperparameters.epochs,
+            patience=hyperparameters.early_stopping_patience,
+            validation_batches_of=validation,
+            identity=identity(hyperparameters, schema),
+        )
+        predictor = DeepARPredictor(network, schema, hyperparameters.context_length)
+        if result.is_main and result.has_weights:
+            write_artifact(job.paths.model, predictor, hyperparameters.model_dump(mode="json"))
+    if result.interruption is not None:
+        raise result.interruption
     if not result.is_main:
         return
     logger.info("Final loss: %s (occurred at epoch %d)", result.final_loss, result.kept_epoch)
     log.say("train:final_loss", result.final_loss)
-    predictor = DeepARPredictor(network, schema, hyperparameters.context_length)
-    write_artifact(job.paths.model, predictor, hyperparameters.model_dump(mode="json"))
-    if result.was_stopped:
-        raise StoppedError(
-            f"SIGTERM came after epoch {len(result.losses) - 1}; the model of epoch "
-            f"{result.kept_epoch} is written. The same command again goes on from there."
-        )
+    stop.check("SIGTERM came after training; the model is written, the test channel is not scored.")
     tested = score(predictor, test, hyperparameters, log) if test else None
     write_report_data(report_of(job, result, tested), job.paths.report)
 
@@ -135,7 +134,7 @@ def identity(hyperparameters: DeepARHyperparameters, schema: Schema) -> dict[str
     """Return what two jobs must share for one to continue the other's checkpoint."""
     names = (
         "time_freq", "likelihood", "num_layers", "num_cells", "embedding_dimension",
-        "dropout_rate", "context_length", "prediction_length", "mini_batch_size", "seed",
+        "dropout_rate", "context_length", "prediction_length", "seed",
     )  # fmt: skip
     return {
         "algorithm": ALGORITHM.name,

@@ -11,6 +11,7 @@ D = dynamic features, F = calendar features.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,8 +22,7 @@ from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series
 
 
-@dataclass(frozen=True)
-class Windows:
+class Windows(NamedTuple):
     """A batch of windows, step first, as the network reads it."""
 
     target_SB: Tensor
@@ -41,6 +41,11 @@ class Windows:
     def num_steps(self) -> int:
         """Return T."""
         return len(self.age_TB)
+
+    @property
+    def num_windows(self) -> int:
+        """Return B."""
+        return len(self.cat_BC)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """How windows are shared out over the processes of a job, and jobs with little to learn from."""
 
-from dataclasses import fields
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,7 @@ from sm_dl.algorithms.deepar.artifact import load
 from sm_dl.algorithms.deepar.batches import EpochBatches
 from sm_dl.algorithms.deepar.training import build_network, fit, read_panel
 from sm_dl.algorithms.deepar.windows import Windows
-from sm_dl.engine.loader import Place
+from sm_dl.engine.place import Place
 from sm_dl.job.job import Job
 from sm_dl.job.paths import Paths
 
@@ -19,7 +17,7 @@ SEED_OF_AN_EMPTY_EPOCH = 5690
 """Its first epoch draws no window of one series with 397 forecast starts, in batches of one."""
 SEED_OF_AN_UNOBSERVED_EPOCH = 6
 """Its first epoch draws windows of the first 690 of 1000 steps only."""
-FIELDS = [field.name for field in fields(Windows)]
+FIELDS = Windows._fields
 
 
 def records(count=5, length=80):
@@ -99,6 +97,35 @@ def test_every_rank_has_as_many_batches(batches, world_size):
         len(sizes(batches, epoch=1, rank=rank, world_size=world_size)) for rank in range(world_size)
     }
     assert len(counts) == 1
+
+
+@pytest.mark.parametrize("first", [0, BATCH, 3 * BATCH])
+def test_an_epoch_can_be_gone_on_with_from_any_batch(batches, first):
+    whole, rest = (
+        [one.target_SB for one in batches(Place(epoch=1, first_record=record))]
+        for record in (0, first)
+    )
+    skipped = whole[first // BATCH :]
+    assert all(torch.equal(one, two) for one, two in zip(skipped, rest, strict=True))
+
+
+def test_two_ranks_go_on_where_one_has_stopped(batches):
+    first = 2 * BATCH
+    whole = list(batches(Place(epoch=1)))[2]
+    halves = [
+        next(iter(batches(Place(epoch=1, first_record=first, rank=rank, world_size=2))))
+        for rank in range(2)
+    ]
+    assert [len(half.cat_BC) for half in halves] == [BATCH // 2] * 2
+    assert torch.equal(halves[1].target_SB, whole.target_SB[:, 1::2])
+
+
+def test_a_rank_without_a_window_observes_nothing(make_channel, settings):
+    hyperparameters = settings(mini_batch_size=2)
+    panel, schema = read_panel(make_channel(records()), hyperparameters)
+    batches = EpochBatches(panel, schema, hyperparameters)
+    idle = next(iter(batches(Place(epoch=0, rank=2, world_size=3))))
+    assert idle.observed_SB.sum() == 0
 
 
 def test_every_start_that_leaves_room_for_a_forecast_can_be_drawn(make_channel, settings):

@@ -1,0 +1,165 @@
+"""Start a job's processes on this host, when nobody else did, and end with all of them.
+
+The processes get torchrun's variables, so that each behaves as if torchrun had started it. Why not
+its own launcher (torch.distributed.elastic): it passes on one SIGTERM and kills 30 s later, and its
+exit code does not say whether user, algorithm or platform must act.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sm_dl.engine import machine
+from sm_dl.engine.strategy import LAUNCHED_VARIABLE, Plan
+from sm_dl.errors import KilledProcessError, StoppedError, UserError
+from sm_dl.job import stop
+from sm_dl.job.job import Hosts
+
+logger = logging.getLogger(__name__)
+
+MASTER_PORT = 29500
+"""On several hosts all must know it; on one a free port is taken."""
+LAUNCHER_VARIABLE = "SM_DL_LAUNCHER_PID"
+GRACE_S = 30
+"""After the first failure the others may take so long to end."""
+POLL_S = 0.05
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class _Process:
+    rank: int
+    handle: subprocess.Popen[bytes]
+
+
+def launch(plan: Plan, hosts: Hosts, arguments: Sequence[str]) -> None:
+    """Run `train` with the same arguments in every process of this host, until all have ended.
+
+    Raises:
+        UserError: The job wants more hosts than are named.
+        StoppedError: SIGTERM came, and all processes have stopped.
+        KilledProcessError: A process was killed.
+        SystemExit: A process failed, with its exit code; it has written the cause.
+    """
+    if plan.num_nodes > len(hosts.names):
+        raise UserError(
+            f"resources instance_count: expected {len(hosts.names)}, the hosts this machine knows of; got "
+            f"{plan.num_nodes}. Start one torchrun on each host, or name the hosts in resourceconfig.json."
+        )
+    first = hosts.names.index(hosts.current) * plan.devices
+    shared = _environment(plan, hosts)
+    processes = []
+    with stop.deferred():
+        try:
+            for local_rank in range(plan.devices):
+                rank = first + local_rank
+                own = {"RANK": str(rank), "LOCAL_RANK": str(local_rank)}
+                command = [sys.executable, "-m", "sm_dl", "train", *arguments]
+                handle = subprocess.Popen(command, env={**os.environ, **shared, **own})  # noqa: S603 - ourselves
+                processes.append(_Process(rank, handle))
+            failed = _wait(processes)
+        finally:
+            _end(processes, signal.SIGKILL, 0)
+    if failed is not None:
+        raise _cause(failed)
+    stop.check("SIGTERM came; every process has stopped.")
+
+
+def owns_output() -> bool:
+    """Return whether this process answers for the output folder: the first of the job on its host."""
+    return LAUNCHER_VARIABLE not in os.environ and machine.rank() == 0
+
+
+def end_with_launcher() -> None:
+    """Tie this process to the one that started it: killed with it, not left behind."""
+    parent = os.environ.get(LAUNCHER_VARIABLE)
+    if parent is None or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(parent):  # it died before we asked
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _environment(plan: Plan, hosts: Hosts) -> Mapping[str, str]:
+    """Return what all processes of this host get to know."""
+    is_one_host = plan.num_nodes == 1
+    port = str(_free_port() if is_one_host else MASTER_PORT)
+    threads = max(1, machine.num_cpus() // plan.devices)
+    shared = {
+        "WORLD_SIZE": str(plan.num_processes),
+        "LOCAL_WORLD_SIZE": str(plan.devices),
+        "GROUP_RANK": str(hosts.names.index(hosts.current)),
+        "MASTER_ADDR": "127.0.0.1" if is_one_host else hosts.names[0],
+        "MASTER_PORT": os.environ.get("MASTER_PORT", port),
+        LAUNCHED_VARIABLE: "sm_dl",
+        LAUNCHER_VARIABLE: str(os.getpid()),
+    }
+    if machine.has_chosen_threads():
+        shared[machine.THREADS_VARIABLE] = str(threads)
+    if hosts.network_interface and not is_one_host:
+        shared["GLOO_SOCKET_IFNAME"] = hosts.network_interface
+        shared["NCCL_SOCKET_IFNAME"] = hosts.network_interface
+    return shared
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait(processes: Sequence[_Process]) -> _Process | None:
+    """Return the process that failed first, None when all ended well; pass SIGTERM on."""
+    num_passed_on = 0
+    while any(process.handle.poll() is None for process in processes):
+        time.sleep(POLL_S)
+        while num_passed_on < stop.num_requests():
+            num_passed_on += 1
+            _signal(processes, signal.SIGTERM)
+        if failed := _first_failed(processes):
+            logger.warning("process %d failed; ending the others", failed.rank)
+            _end(processes, signal.SIGTERM, GRACE_S)
+            return failed
+    return _first_failed(processes)
+
+
+def _first_failed(processes: Sequence[_Process]) -> _Process | None:
+    """Return a failed process; of several that ended together the killed one, who is the cause."""
+    good = {None, 0, StoppedError.exit_code}
+    failed = [process for process in processes if process.handle.poll() not in good]
+    return min(failed, key=lambda process: process.handle.returncode, default=None)
+
+
+def _end(processes: Sequence[_Process], number: signal.Signals, grace_s: float) -> None:
+    _signal(processes, number)
+    deadline = time.monotonic() + grace_s
+    for process in processes:
+        try:
+            process.handle.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.handle.kill()
+            process.handle.wait()
+
+
+def _signal(processes: Sequence[_Process], number: signal.Signals) -> None:
+    for process in processes:
+        if process.handle.poll() is None:
+            process.handle.send_signal(number)
+
+
+def _cause(failed: _Process) -> KilledProcessError | SystemExit:
+    code = failed.handle.returncode
+    if code < 0:
+        name = signal.Signals(-code).name
+        return KilledProcessError(
+            f"process {failed.rank} was killed by {name}; where nobody sent it, the host ran out of memory: "
+            "lower mini_batch_size or take a larger machine. Start the job again to go on from the last checkpoint."
+        )
+    return SystemExit(code)

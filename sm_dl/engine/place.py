@@ -1,0 +1,26 @@
+"""Where a process is in a run; every random choice follows from it, so a run can be resumed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which epoch, from which record on, which of how many ranks, on which device."""
+
+    epoch: int
+    first_record: int = 0
+    """Records of this epoch that all ranks together have seen already."""
+    rank: int = 0
+    world_size: int = 1
+    device: torch.device = CPU
+
+
+def address(seed: int, *where: int) -> int:
+    """Return a 64-bit seed for one place of a run: (seed, epoch, batch, rank)."""
+    low, high = np.random.SeedSequence((seed, *where)).generate_state(2)
+    return int(high) << 32 | int(low)
