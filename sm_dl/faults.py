@@ -1,7 +1,8 @@
 """Faults on demand, for tests: a process kills, fills or poisons itself at a named point.
 
 `SM_DL_FAULTS=save:2:kill` kills the process when it reaches the point `save` for the second time;
-several are separated by commas. Without the variable a point costs one look at an empty list.
+several are separated by commas. `step@1:3:stall` means the process of rank 1 alone. Without the
+variable a point costs one look at an empty list.
 """
 
 import errno
@@ -27,7 +28,7 @@ class Fault:
 
     def is_due(self, point: str) -> bool:
         """Return whether this visit of a point is the one; counts it."""
-        if point != self.point:
+        if self.point not in (point, f"{point}@{os.environ.get('RANK', '0')}"):
             return False
         self.visits += 1
         return self.visit in (ANY_TIME, str(self.visits))

@@ -118,6 +118,7 @@ def fit(  # noqa: PLR0913 - the parts of a run
             )
         except AlgorithmError as error:
             interruption = error
+    fabric.logger.finalize("success")
     run.best.restore()
     return FitResult(
         losses.losses,
@@ -131,7 +132,8 @@ def fit(  # noqa: PLR0913 - the parts of a run
 
 def _fabric(plan: Plan, job: Job[Hyperparameters]) -> Fabric:
     """Return the processes and devices of a plan, ready to be used."""
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # its banners are not ours
+    for name in ("fabric", "fabric.utilities.rank_zero", "pytorch.utilities.rank_zero"):
+        logging.getLogger(f"lightning.{name}").setLevel(logging.WARNING)  # its banners are not ours
     strategy: Any = plan.strategy
     if plan.strategy == "ddp":
         strategy = DDPStrategy(timeout=timedelta(seconds=timeout_s()))

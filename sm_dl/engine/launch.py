@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sm_dl.engine import machine
-from sm_dl.engine.strategy import LAUNCHED_VARIABLE, Plan
-from sm_dl.errors import KilledProcessError, StoppedError, UserError
+from sm_dl.engine.strategy import LAUNCHED_VARIABLE, Launched, Plan
+from sm_dl.errors import KilledProcessError, PlatformError, StoppedError, UserError
 from sm_dl.job import stop
 from sm_dl.job.job import Hosts
 
@@ -27,7 +27,11 @@ logger = logging.getLogger(__name__)
 MASTER_PORT = 29500
 """On several hosts all must know it; on one a free port is taken."""
 LAUNCHER_VARIABLE = "SM_DL_LAUNCHER_PID"
-GRACE_S = 30
+LOOPBACK = "lo"
+INTERFACE_VARIABLES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+RESOLVE_S = 300
+"""Names of the platform's hosts may appear late."""
+GRACE_S = 10
 """After the first failure the others may take so long to end."""
 POLL_S = 0.05
 PR_SET_PDEATHSIG = 1
@@ -53,6 +57,8 @@ def launch(plan: Plan, hosts: Hosts, arguments: Sequence[str]) -> None:
             f"resources instance_count: expected {len(hosts.names)}, the hosts this machine knows of; got "
             f"{plan.num_nodes}. Start one torchrun on each host, or name the hosts in resourceconfig.json."
         )
+    if plan.num_nodes > 1:
+        _wait_for_name(hosts.names[0])
     first = hosts.names.index(hosts.current) * plan.devices
     shared = _environment(plan, hosts)
     processes = []
@@ -62,13 +68,18 @@ def launch(plan: Plan, hosts: Hosts, arguments: Sequence[str]) -> None:
                 rank = first + local_rank
                 own = {"RANK": str(rank), "LOCAL_RANK": str(local_rank)}
                 command = [sys.executable, "-m", "sm_dl", "train", *arguments]
-                handle = subprocess.Popen(command, env={**os.environ, **shared, **own})  # noqa: S603 - ourselves
+                # a session of its own: a signal to our group must not reach it twice
+                handle = subprocess.Popen(  # noqa: S603 - ourselves
+                    command, env={**os.environ, **shared, **own}, start_new_session=True
+                )
                 processes.append(_Process(rank, handle))
             failed = _wait(processes)
         finally:
             _end(processes, signal.SIGKILL, 0)
     if failed is not None:
         raise _cause(failed)
+    if any(process.handle.returncode == StoppedError.exit_code for process in processes):
+        raise StoppedError("SIGTERM came; every process has stopped.")
     stop.check("SIGTERM came; every process has stopped.")
 
 
@@ -87,6 +98,19 @@ def end_with_launcher() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def leave(code: int) -> int:
+    """Return an exit code, or end at once with it where this process is one of several.
+
+    At an ordinary exit the threads of a process group whose other end is gone can abort.
+    """
+    if Launched.by_torchrun() is not None:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
 def _environment(plan: Plan, hosts: Hosts) -> Mapping[str, str]:
     """Return what all processes of this host get to know."""
     is_one_host = plan.num_nodes == 1
@@ -103,10 +127,33 @@ def _environment(plan: Plan, hosts: Hosts) -> Mapping[str, str]:
     }
     if machine.has_chosen_threads():
         shared[machine.THREADS_VARIABLE] = str(threads)
-    if hosts.network_interface and not is_one_host:
-        shared["GLOO_SOCKET_IFNAME"] = hosts.network_interface
-        shared["NCCL_SOCKET_IFNAME"] = hosts.network_interface
+    # on one host no name needs to be resolved and no network to be there
+    interface = LOOPBACK if is_one_host else hosts.network_interface
+    for variable in INTERFACE_VARIABLES:
+        if interface and variable not in os.environ:
+            shared[variable] = interface
     return shared
+
+
+def _wait_for_name(host: str) -> None:
+    """Return once a host's name has an address.
+
+    Raises:
+        PlatformError: It has none for minutes.
+    """
+    deadline = time.monotonic() + RESOLVE_S
+    while True:
+        try:
+            socket.getaddrinfo(host, None)
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise PlatformError(
+                    f"resourceconfig.json: host {host} has no address after {RESOLVE_S} s ({error.strerror}); "
+                    "check the network of the job's hosts."
+                ) from None
+            time.sleep(1)
+        else:
+            return
 
 
 def _free_port() -> int:

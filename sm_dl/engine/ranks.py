@@ -113,6 +113,14 @@ class Ranks:
         if self._group is not None:
             faulthandler.dump_traceback_later(self._timeout_s)
 
+    def _take_leave(self) -> None:
+        """Hear the last answer, so that no process goes while another one still asks."""
+        if self._pending is not None:
+            self._pending[0].wait()
+            self._pending = None
+        if self._group is not None:
+            dist.barrier(group=self._group)
+
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Turn the loss of another process into one sentence, and stop the watchdog at the end.
@@ -123,6 +131,7 @@ class Ranks:
         self.rearm()
         try:
             yield
+            self._take_leave()
         except RuntimeError as error:
             if self._group is None or not LOST.search(str(error)):
                 raise

@@ -1,0 +1,273 @@
+"""Several processes and hosts, on one machine by gloo: one model, one voice, one end."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from sm_dl import faults
+from sm_dl.engine.ranks import TIMEOUT_VARIABLE
+from tests.small_job import small_job
+
+pytestmark = pytest.mark.system
+
+LOSS = re.compile(r"epoch=(\d+), train loss <loss>=(\S+)")
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
+END_S = 60
+"""However one process ends, all have ended after so many seconds."""
+
+
+@dataclass
+class Ended:
+    code: int
+    log: str
+    root: Path
+
+    @property
+    def failure(self):
+        path = self.root / "output" / "failure"
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def weights(self):
+        return (self.root / "model" / "weights.safetensors").read_bytes()
+
+    @property
+    def losses(self):
+        return [float(loss) for _, loss in LOSS.findall(self.log)]
+
+
+@dataclass
+class Jobs:
+    """One small job, and the ways to run it."""
+
+    folder: Path
+    config: Path
+
+    def start(self, name, *settings, by=(sys.executable,), **environment):
+        command = [*by, "-m", "sm_dl.train", "--config", self.config]
+        # without zoneout the processes draw nothing of their own, so losses can be compared
+        for setting in (
+            "hyperparameters.dropout_rate=0",
+            f"output={self.folder / name}",
+            *settings,
+        ):
+            command += ["--set", setting]
+        own = {
+            "OMP_NUM_THREADS": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+            "SM_DL_CHECKPOINT_INTERVAL_S": "0",
+        }
+        return subprocess.Popen(
+            [str(part) for part in command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **own, **environment},
+        )
+
+    def run(self, name, *settings, by=(sys.executable,), **environment):
+        process = self.start(name, *settings, by=by, **environment)
+        log, _ = process.communicate(timeout=240)
+        return Ended(process.returncode, log, self.folder / name)
+
+    def in_two(self, name, **environment):
+        return self.run(name, "resources.devices=2", **environment)
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("processes") / "deepar"
+    folder.mkdir()
+    return Jobs(folder, small_job("deepar").write_yaml(folder, folder / "run"))
+
+
+@pytest.fixture(scope="module")
+def one(jobs):
+    return jobs.run("one")
+
+
+@pytest.fixture(scope="module")
+def two(jobs):
+    return jobs.in_two("two")
+
+
+@pytest.fixture(scope="module")
+def by_torchrun(jobs):
+    return jobs.run("torchrun", by=TORCHRUN)
+
+
+def test_processes_we_start_are_those_torchrun_would_start(two, by_torchrun):
+    assert (two.code, by_torchrun.code) == (0, 0), two.log + by_torchrun.log
+    assert two.weights == by_torchrun.weights
+
+
+def test_only_one_process_prints_metrics(two, by_torchrun):
+    assert [LOSS.findall(run.log) == LOSS.findall(two.log) for run in (two, by_torchrun)] == [
+        True
+    ] * 2
+    assert [int(epoch) for epoch, _ in LOSS.findall(two.log)] == [0, 1, 2, 3]
+
+
+def test_every_line_has_the_service_s_prefix(two):
+    prefix = re.compile(r"\[\d\d/\d\d/\d{4} \d\d:\d\d:\d\d [A-Z]+ \d+\] ")
+    assert [line for line in two.log.splitlines() if not prefix.match(line)] == []
+
+
+def test_two_processes_have_the_losses_of_one(one, two):
+    # windows without a known context take the mean scale of their process's part of a batch
+    assert two.losses == pytest.approx(one.losses, rel=0.05)
+
+
+def test_a_job_of_two_processes_is_gone_on_with_by_one(jobs, one):
+    stopped = jobs.in_two("other", **{faults.VARIABLE: "step@0:12:stop"})
+    again = jobs.run("other")
+    assert (stopped.code, again.code) == (143, 0), stopped.log + again.log
+    assert again.losses[-1] == pytest.approx(one.losses[-1], rel=0.05)
+
+
+def test_a_killed_process_ends_the_job_and_is_named_as_the_cause(jobs, two):
+    killed = jobs.in_two("killed", **{faults.VARIABLE: "step@1:12:kill"})
+    assert killed.code == 3, killed.log
+    assert killed.failure.startswith("InternalServerError: process 1 was killed by SIGKILL")
+    again = jobs.in_two("killed")
+    assert ("Continuing from checkpoint" in again.log, again.weights) == (True, two.weights)
+
+
+def test_a_killed_process_ends_the_job_under_torchrun_too(jobs):
+    killed = jobs.run("torchkilled", by=TORCHRUN, **{faults.VARIABLE: "step@1:12:kill"})
+    assert killed.code != 0
+    assert "process 0 of 2 lost another one" in killed.failure
+
+
+def test_a_process_that_is_stuck_ends_the_job_and_shows_where_it_is(jobs):
+    started = time.monotonic()
+    environment = {faults.VARIABLE: "step@1:12:stall", TIMEOUT_VARIABLE: "5"}
+    stuck = jobs.in_two("stuck", **environment)
+    assert (stuck.code, time.monotonic() - started < END_S + 5) == (3, True)
+    assert f"did not answer within 5 s ({TIMEOUT_VARIABLE})" in stuck.failure
+    assert "faults.py" in stuck.log.partition("Timeout (0:00:05)!")[2]
+
+
+def test_bad_data_end_both_processes_with_the_first_cause(jobs):
+    refused = jobs.run("refused", "resources.devices=2", "hyperparameters.cardinality=[7, 7]")
+    assert (refused.code, refused.failure[:13]) == (2, "ClientError: ")
+    assert "cat: expected 2 categories" in refused.failure
+
+
+def test_a_loss_that_is_no_number_in_one_process_ends_all_before_the_update(jobs):
+    poisoned = jobs.in_two("poisoned", **{faults.VARIABLE: "step@1:12:poison"})
+    assert (poisoned.code, "the loss is nan" in poisoned.failure) == (1, True), poisoned.log
+    weights = load_file(poisoned.root / "model" / "weights.safetensors")
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_sigterm_stops_all_processes_with_a_model(jobs):
+    process = jobs.start("stopped", "resources.devices=2", "hyperparameters.epochs=4000")
+    checkpoints = jobs.folder / "stopped" / "checkpoints"
+    while not list(checkpoints.glob("step-*")):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    log, _ = process.communicate(timeout=END_S)
+    assert (process.returncode, (jobs.folder / "stopped" / "model" / "model.json").exists()) == (
+        143,
+        True,
+    ), log
+
+
+def test_processes_do_not_outlive_the_one_that_started_them(jobs):
+    process = jobs.start("orphans", "resources.devices=2", "hyperparameters.epochs=4000")
+    checkpoints = jobs.folder / "orphans" / "checkpoints"
+    while not list(checkpoints.glob("step-*")):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+    process.kill()
+    process.communicate(timeout=END_S)  # ends once nobody holds its pipe any more
+
+
+@contextmanager
+def network():
+    """Yield two hosts, each an address, an interface and a way to run there.
+
+    They are network namespaces where the machine lets us make some, else two loopback addresses.
+    """
+    names = [f"sm-dl-{os.getpid()}-{index}" for index in range(2)]
+    links = [f"sm{os.getpid() % 100_000}-{index}" for index in range(2)]
+    addresses = ["10.77.0.1", "10.77.0.2"]
+    steps = [["ip", "netns", "add", name] for name in names]
+    steps.append(["ip", "link", "add", links[0], "type", "veth", "peer", "name", links[1]])
+    for name, link, address in zip(names, links, addresses, strict=True):
+        inside = ["ip", "netns", "exec", name, "ip"]
+        steps.append(["ip", "link", "set", link, "netns", name])
+        steps.append([*inside, "address", "add", f"{address}/24", "dev", link])
+        steps += [[*inside, "link", "set", device, "up"] for device in ("lo", link)]
+    try:
+        for step in steps:
+            subprocess.run(step, check=True, capture_output=True)
+        yield [
+            (address, link, ["ip", "netns", "exec", name])
+            for name, link, address in zip(names, links, addresses, strict=True)
+        ]
+    except (OSError, subprocess.CalledProcessError):  # no such tool, or no permission
+        yield [("127.0.0.1", "lo", []), ("127.0.0.2", "lo", [])]
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def two_hosts(jobs):
+    """Run the small job on two hosts, by two `resourceconfig.json`, as the platform does."""
+    processes = []
+    with network() as hosts:
+        addresses = [address for address, _, _ in hosts]
+        for address, interface, inside in hosts:
+            root = jobs.folder / address
+            small_job("deepar").write_opt_ml(root)
+            config = root / "input" / "config"
+            values = json.loads((config / "hyperparameters.json").read_text())
+            values["dropout_rate"] = "0"
+            (config / "hyperparameters.json").write_text(json.dumps(values))
+            resources = {
+                "current_host": address,
+                "hosts": addresses,
+                "network_interface_name": interface,
+            }
+            (config / "resourceconfig.json").write_text(json.dumps(resources))
+            own = {"SAGEMAKER_BASE_DIR": str(root), "SM_DL_ALGORITHM": "deepar"}
+            processes.append(
+                subprocess.Popen(
+                    [*inside, sys.executable, "-m", "sm_dl", "train"],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **own},
+                )
+            )
+        logs = [process.communicate(timeout=240)[0] for process in processes]
+    return [
+        Ended(process.returncode, log, jobs.folder / address)
+        for process, log, address in zip(processes, logs, addresses, strict=True)
+    ]
+
+
+def test_two_hosts_train_the_model_of_two_processes(two_hosts, two):
+    first, _ = two_hosts
+    assert [host.code for host in two_hosts] == [0, 0], first.log
+    assert first.weights == two.weights
+
+
+def test_only_the_first_host_prints_metrics_and_writes_a_model(two_hosts):
+    _, second = two_hosts
+    assert "_metric:" not in second.log
+    assert not (second.root / "model").exists()
