@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 PREFIX, SUFFIX = "step-", ".safetensors"
 KEPT = 2
 """Newest checkpoints kept: the last one, and one more in case the last one is damaged."""
-IDENTITY = "identity"
-"""Key under which a checkpoint says whose it is."""
+IDENTITY, HYPERPARAMETERS = "identity", "hyperparameters"
+"""Keys under which a checkpoint says whose it is, and how it was trained."""
 LARGEST_SHARE = 0.02
 """Of the training time that saving may take."""
 INTERVAL_VARIABLE = "SM_DL_CHECKPOINT_INTERVAL_S"
@@ -49,15 +49,25 @@ def interval_s(environment: Mapping[str, str] = os.environ) -> float:
 class Checkpoints:
     """The newest few states of a run, in one folder; used by the main process alone."""
 
-    def __init__(self, folder: Path, identity: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        identity: Mapping[str, object],
+        hyperparameters: Mapping[str, object] | None = None,
+    ) -> None:
         """Remember where to write and whose checkpoints they are.
 
         Args:
             folder: The job's checkpoint folder.
-            identity: Algorithm and everything that decides the shape and the course of training.
+            identity: Algorithm and everything that decides the shape of its weights.
+            hyperparameters: As JSON has them; what differs from a checkpoint's is told.
         """
         self.folder = folder
         self.identity = dict(identity)
+        self.hyperparameters = dict(hyperparameters or {})
+        self.num_saved = 0
+        self.total_s = 0.0
+        """Time that saving took."""
         self._interval_s = interval_s()
         self._cost_s = 0.0
         self._last_end = time.perf_counter()
@@ -70,17 +80,20 @@ class Checkpoints:
     def save(self, tree: Mapping[str, Any], step: int) -> None:
         """Write the state after a step; a disk that is full costs a line in the log, not the run."""
         started = time.perf_counter()
+        own = {IDENTITY: self.identity, HYPERPARAMETERS: self.hyperparameters}
         path = self.folder / f"{PREFIX}{step:09d}{SUFFIX}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with renamed_when_done(path) as temporary:
-                write_state(temporary, {IDENTITY: self.identity, **tree})
+                write_state(temporary, {**own, **tree})
         except OSError as error:
             self._make_room(path, error)
         else:
+            self.num_saved += 1
             self._remove(self._newest_first()[KEPT:])
         self._last_end = time.perf_counter()
         self._cost_s = self._last_end - started
+        self.total_s += self._cost_s
 
     def newest(self) -> bytes | None:
         """Return the newest whole checkpoint of this model, None when there is none.
@@ -95,14 +108,16 @@ class Checkpoints:
         for path in self._newest_first():
             try:
                 content = path.read_bytes()
-                self._refuse_strangers(path, state_from_bytes(content).get(IDENTITY))
+                tree = state_from_bytes(content)
             except OSError as error:
                 raise PlatformError(f"{path}: cannot be read ({error.strerror}).") from None
             except DamagedError as error:
                 logger.warning("%s: damaged (%s); trying the one before it.", path, error)
                 damaged.append(path.name)
                 continue
+            self._refuse_strangers(path, tree.get(IDENTITY))
             logger.info("Continuing from checkpoint %s", path)
+            self._tell_changes(tree.get(HYPERPARAMETERS))
             return content
         if damaged:
             raise UserError(
@@ -122,6 +137,14 @@ class Checkpoints:
                 f"{path}: is a checkpoint of another model ({found}; this job has {ours}). "
                 "Use another output folder, or empty the checkpoint folder to start anew."
             )
+
+    def _tell_changes(self, theirs: object) -> None:
+        before = theirs if isinstance(theirs, Mapping) else {}
+        for name, value in self.hyperparameters.items():
+            if name in before and before[name] != value:
+                logger.warning(
+                    "hyperparameter %s was %s, and is %s from here on.", name, before[name], value
+                )
 
     def _make_room(self, path: Path, error: OSError) -> None:
         """Say what is missing, and give up the older of the checkpoints that are there."""

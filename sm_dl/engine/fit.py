@@ -1,6 +1,7 @@
 """Train a module as a job asks: laid out by the plan, gone on with from a checkpoint, stopped in time."""
 
 import logging
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,10 @@ def fit(  # noqa: PLR0913 - the parts of a run
         patience=patience,
         validation_batches_of=validation_batches_of,
     )
-    checkpoints = Checkpoints(job.paths.checkpoints, identity)
+    checkpoints = Checkpoints(
+        job.paths.checkpoints, identity, job.hyperparameters.model_dump(mode="json")
+    )
+    started = time.perf_counter()
     interruption: JobError | None = None
     with Progress(num_epochs, is_shown=run.ranks.is_main) as progress, run.ranks.watched():
         newest = run.ranks.broadcast(checkpoints.newest() if run.ranks.is_main else None)
@@ -119,6 +123,11 @@ def fit(  # noqa: PLR0913 - the parts of a run
         except AlgorithmError as error:
             interruption = error
     fabric.logger.finalize("success")
+    logger.info(
+        "%d checkpoints took %.2f s, %.2f %% of the training time",
+        checkpoints.num_saved, checkpoints.total_s,
+        100 * checkpoints.total_s / (time.perf_counter() - started),
+    )  # fmt: skip
     run.best.restore()
     return FitResult(
         losses.losses,

@@ -65,7 +65,7 @@ class Run:
         self.weights = AveragedWeights(module, AVERAGE_DECAY)
         self.best = BestEpoch(self.weights, patience)
         self.epoch = self.batch = self.step = 0
-        self.saved_step = -1
+        self.saved_at: tuple[int, int] | None = None
 
     def train(self, num_epochs: int, checkpoints: Checkpoints, progress: Progress) -> None:
         """Train until so many epochs are done or patience has run out.
@@ -166,9 +166,10 @@ class Run:
 
     def save(self, checkpoints: Checkpoints) -> None:
         """Save this boundary, from the main process, unless it is saved already."""
-        if self.ranks.is_main and self.step != self.saved_step:
+        here = (self.epoch, self.batch)
+        if self.ranks.is_main and here != self.saved_at:
             checkpoints.save(self.state_dict(), self.step)
-            self.saved_step = self.step
+            self.saved_at = here
 
     def _place(self, first_record: int) -> Place:
         return Place(
@@ -211,7 +212,7 @@ class Run:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a boundary that `state_dict` described."""
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
-        self.saved_step = self.step
+        self.saved_at = (self.epoch, self.batch)
         self.losses.load_state_dict(state["losses"])
         self.validation_losses = list(state["validation_losses"])
         self.module.load_state_dict(state["module"])

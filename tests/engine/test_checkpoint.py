@@ -94,6 +94,13 @@ def test_a_checkpoint_of_another_shape_is_refused_with_both_descriptions(folder)
         Checkpoints(folder, {**OURS, "num_cells": 50}).newest()
 
 
+def test_a_hyperparameter_that_has_changed_is_told(tmp_path, log):
+    Checkpoints(tmp_path, OURS, {"epochs": 3, "seed": 0}).save({"step": 1}, 1)
+    Checkpoints(tmp_path, OURS, {"epochs": 5, "seed": 0}).newest()
+    told = [record.getMessage() for record in log.records if record.levelname == "WARNING"]
+    assert told == ["hyperparameter epochs was 3, and is 5 from here on."]
+
+
 def test_a_temporary_file_of_a_killed_save_is_removed(folder):
     leftover = folder / f"{file_of(30)}.123{TEMPORARY_SUFFIX}"
     leftover.write_bytes(b"half")
