@@ -5,8 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
-from sm_dl import train
+from sm_dl import faults, train
+from sm_dl.job.lock import output_lock
+from sm_dl.job.paths import Paths
 
 GOOD = {"start": "2024-01-01 00:00:00", "target": [float(i % 7) for i in range(400)]}
 
@@ -208,3 +211,48 @@ def test_a_bad_test_channel_is_refused_before_training_starts(tmp_path):
 def test_a_job_without_a_test_channel_says_nothing_of_scores(job, capfd):
     code, _ = job(lines(GOOD))
     assert (code, "channel test" in capfd.readouterr().out) == (0, False)
+
+
+def test_sigterm_while_data_are_read_ends_the_job_at_once(job, monkeypatch):
+    monkeypatch.setattr(faults, "_FAULTS", faults.planned({faults.VARIABLE: "read:1:stop"}))
+    assert job(lines(GOOD)) == (143, "")
+
+
+def test_sigterm_after_training_leaves_the_model(job, monkeypatch, tmp_path):
+    # files of a job: checkpoint, weights, model.json
+    monkeypatch.setattr(faults, "_FAULTS", faults.planned({faults.VARIABLE: "save:2:stop"}))
+    assert job(lines(GOOD)) == (143, "")
+    assert (tmp_path / "run" / "model" / "model.json").is_file()
+
+
+def test_a_disk_that_cannot_hold_the_model_is_the_platform_s_fault(job, monkeypatch):
+    monkeypatch.setattr(faults, "_FAULTS", faults.planned({faults.VARIABLE: "save:2:full"}))
+    code, failure = job(lines(GOOD))
+    assert (code, "weights.safetensors: cannot be written" in failure) == (3, True), failure
+
+
+def test_a_disk_that_cannot_hold_a_checkpoint_costs_the_checkpoint_alone(job, monkeypatch):
+    monkeypatch.setattr(faults, "_FAULTS", faults.planned({faults.VARIABLE: "save:1:full"}))
+    assert job(lines(GOOD)) == (0, "")
+
+
+def test_a_loss_that_is_no_number_keeps_the_weights_before_it(job, monkeypatch, tmp_path):
+    monkeypatch.setattr(faults, "_FAULTS", faults.planned({faults.VARIABLE: "step:4:poison"}))
+    code, failure = job(lines(GOOD))
+    assert (code, "epoch 0, batch 3: the loss is nan" in failure) == (1, True), failure
+    weights = load_file(tmp_path / "run" / "model" / "weights.safetensors")
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_a_second_job_in_the_same_folder_is_refused(job, tmp_path):
+    with output_lock(Paths(tmp_path / "run")):
+        code, failure = job(lines(GOOD))
+    assert (code, "another job is writing to this output folder" in failure) == (2, True)
+
+
+def test_a_job_goes_on_with_another_batch_size(job, monkeypatch, capfd):
+    monkeypatch.setattr(faults, "_FAULTS", faults.planned({faults.VARIABLE: "step:3:stop"}))
+    assert job(lines(GOOD), mini_batch_size=8, epochs=2)[0] == 143
+    monkeypatch.setattr(faults, "_FAULTS", [])
+    assert job(lines(GOOD), mini_batch_size=4, epochs=2) == (0, "")
+    assert "mini_batch_size was 8, and is 4 from here on" in capfd.readouterr().out

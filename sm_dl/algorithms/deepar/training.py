@@ -4,6 +4,7 @@ import logging
 
 import torch
 
+from sm_dl import faults
 from sm_dl.algorithms.deepar import ALGORITHM
 from sm_dl.algorithms.deepar.artifact import write_artifact
 from sm_dl.algorithms.deepar.batches import EpochBatches, LastWindows
@@ -91,6 +92,7 @@ def read_panel(
     Raises:
         UserError: The channel does not hold what DeepAR reads.
     """
+    faults.reach("read")
     series = list(read_channel(source, Frequency.parse(hyperparameters.time_freq)))
     schema = infer_schema(hyperparameters, series)
     long_enough = usable(series, schema, source.name)
