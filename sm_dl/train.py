@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sm_dl import registry, report
 from sm_dl.engine import machine
+from sm_dl.job.environment import export_variables
 from sm_dl.job.from_opt_ml import job_from_opt_ml
 from sm_dl.job.from_yaml import job_from_yaml
 from sm_dl.job.job import RawJob
@@ -34,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def train(raw: RawJob) -> None:
     """Check a job, fit its algorithm and draw the report."""
     algorithm = registry.get(raw.algorithm)
+    export_variables(raw, num_cpus=machine.num_cpus())
     job = algorithm.check(raw)
-    logger.info("Final configuration: %s", job.hyperparameters.model_dump(mode="json"))
     algorithm.fit(job)
     if machine.rank() == 0:
         report.draw(job.paths.report)

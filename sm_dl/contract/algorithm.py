@@ -1,5 +1,7 @@
 """The record by which an algorithm joins the house: what it is, and how to fit and load it."""
 
+import inspect
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,9 @@ from sm_dl.contract.hyperparameters import Hyperparameters
 from sm_dl.contract.metrics import Metric
 from sm_dl.contract.placement import Placement
 from sm_dl.job.job import Job, RawJob
+from sm_dl.job.secrets import masked_values
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,19 @@ class Algorithm:
     def check(self, job: RawJob) -> Job[Hyperparameters]:
         """Return the job with checked hyperparameters and the channels that hold something.
 
+        The log gets the three dictionaries that the service's own containers print.
+
         Raises:
             UserError: The algorithm does not accept this job.
         """
         self.placement.check(job.resources.instance_type, job.resources.instance_count)
+        defaults = {one.name: one.default for one in self.hyperparameters.declarations()}
+        given = masked_values(job.hyperparameters, public=defaults)
+        declared_in = inspect.getsourcefile(self.hyperparameters)
+        logger.info("Reading default configuration from %s: %s", declared_in, defaults)
+        logger.info("Merging with provided configuration from %s: %s", job.source, given)
         hyperparameters = self.hyperparameters.parse(job.hyperparameters)
+        logger.info("Final configuration: %s", hyperparameters.model_dump(mode="json"))
         return Job(
             algorithm=self.name,
             hyperparameters=hyperparameters,
@@ -47,4 +60,5 @@ class Algorithm:
             paths=job.paths,
             resources=job.resources,
             hosts=job.hosts,
+            source=job.source,
         )
