@@ -27,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return UNKNOWN_DOOR
-    is_first_process = int(os.environ.get("LOCAL_RANK") or 0) == 0
-    if door in PLATFORM_DOORS and not rest and is_first_process:  # as the platform calls it
+    is_started_by_us = "LOCAL_RANK" in os.environ  # or by torchrun, as one process of several
+    if door in PLATFORM_DOORS and not rest and not is_started_by_us:
         print(f"Docker entrypoint called with argument(s): {door}", flush=True)
     code: int = importlib.import_module(f"{__package__}.{door}").main(rest)
     return code

@@ -239,6 +239,7 @@ def test_a_call_with_arguments_is_not_announced(said):
     assert "Docker" not in said("train", "--config", "absent.yaml")
 
 
-def test_only_the_first_process_of_a_host_announces_itself(monkeypatch, said):
-    monkeypatch.setenv("LOCAL_RANK", "1")
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_one_process_of_several_is_not_announced(rank, monkeypatch, said):
+    monkeypatch.setenv("LOCAL_RANK", rank)
     assert "Docker" not in said("train")

@@ -1,6 +1,5 @@
 """A job from the platform's tree: four JSON files below `input/config` (contract, section 1)."""
 
-import logging
 import os
 import re
 from collections.abc import Mapping
@@ -20,8 +19,6 @@ from sm_dl.job.job import (
 )
 from sm_dl.job.json_file import read_object
 from sm_dl.job.paths import PLATFORM_ROOT, Paths
-
-logger = logging.getLogger(__name__)
 
 ALGORITHM_VARIABLE = "SM_DL_ALGORITHM"
 MAX_CHANNELS, MAX_CONTENT_TYPE_CHARACTERS = 20, 256
@@ -53,7 +50,7 @@ def job_from_opt_ml(environment: Mapping[str, str] = os.environ) -> RawJob:
         channels=_channels(read_object(config / "inputdataconfig.json"), paths),
         resources=Resources(instance_type=instance_type, instance_count=len(hosts.names)),
         hosts=hosts,
-        paths=_with_checkpoints(paths, config / "checkpointconfig.json"),
+        paths=_with_checkpoints(paths, read_object(config / "checkpointconfig.json")),
         source=config / "hyperparameters.json",
     )
 
@@ -152,20 +149,14 @@ def _instance_type(config: Mapping[str, Any]) -> str:
     return "local" if not given or given in LOCAL_MODE else str(given)
 
 
-def _with_checkpoints(paths: Paths, file: Path) -> Paths:
-    """Return the folders with checkpoints where the platform synchronises them.
-
-    Differs from the service: without the file its containers keep no checkpoints and say so. Ours
-    keep them on this machine, so that a container that is started again goes on.
-    """
-    config = read_object(file)
+def _with_checkpoints(paths: Paths, config: Mapping[str, Any]) -> Paths:
+    """Return the folders with checkpoints where the platform synchronises them, if it does."""
+    if not config:
+        return paths
     folder = config.get("LocalPath") or str(PLATFORM_ROOT / "checkpoints")
     if not isinstance(folder, str) or "\0" in folder:
         raise UserError(f"checkpointconfig.json: LocalPath: expected a path; got {shown(folder)}.")
     chosen = Path(folder)
     if chosen.is_relative_to(PLATFORM_ROOT):  # SAGEMAKER_BASE_DIR moves the whole tree
         chosen = paths.root / chosen.relative_to(PLATFORM_ROOT)
-    kept = paths.with_checkpoints(chosen)
-    uploaded = "the platform copies them" if config else "checkpointconfig.json is absent: no copy"
-    logger.info("Checkpoints are kept in %s (%s).", kept.checkpoints, uploaded)
-    return kept
+    return paths.with_checkpoints(chosen)

@@ -70,6 +70,27 @@ def test_the_log_has_the_three_dictionaries_of_the_service(
     assert third == f"Final configuration: {checked.model_dump(mode='json')}"
 
 
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        (Paths(Path("/opt/ml"), on_platform=True), "/opt/ml/checkpoints, which nobody copies: "),
+        (Paths(Path("/opt/ml"), True, Path("/mnt/c")), "/mnt/c."),
+    ],
+)
+def test_the_log_says_where_checkpoints_are_kept_on_the_platform(
+    deepar: Algorithm, job: RawJob, log: pytest.LogCaptureFixture, paths: Paths, said: str
+) -> None:
+    deepar.check(_changed(job, paths=paths))
+    assert f"Checkpoints are kept in {said}" in log.text
+
+
+def test_one_process_of_several_tells_nothing(
+    deepar: Algorithm, job: RawJob, log: pytest.LogCaptureFixture
+) -> None:
+    deepar.check(job, is_telling=False)
+    assert [line for line in log.messages if "onfiguration" in line] == []
+
+
 def test_the_log_tells_what_was_given_before_it_is_refused(
     deepar: Algorithm, job: RawJob, log: pytest.LogCaptureFixture
 ) -> None:

@@ -227,15 +227,6 @@ def test_checkpoints_may_be_anywhere(opt_ml: OptMl) -> None:
     assert job.paths.checkpoints == Path("/mnt/fast")
 
 
-def test_without_the_file_the_log_says_that_nobody_copies_them(
-    opt_ml: OptMl, tmp_path: Path, log: pytest.LogCaptureFixture
-) -> None:
-    job_from_opt_ml(opt_ml())
-    folder = tmp_path / "checkpoints"
-    said = f"Checkpoints are kept in {folder} (checkpointconfig.json is absent: no copy)."
-    assert log.messages == [said]
-
-
 @pytest.mark.parametrize("folder", [5, ["a"], {"a": 1}, True, "a\0b"])
 def test_a_folder_that_is_no_path_is_refused(opt_ml: OptMl, folder: object) -> None:
     message = _message(opt_ml(checkpointconfig={"LocalPath": folder}))
