@@ -10,7 +10,7 @@ MASK = "******"
 MIN_SECRET_CHARACTERS = 6
 """A shorter value is found by chance in a loss or a path, and guessed as quickly."""
 _NAME = re.compile(
-    r"(^|[_\-.])(ACCESS_?KEY_?ID|(API)?KEY|PASS|PWD|AUTH|DSN)$|SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|PRIVATE",
+    r"(^|[_\-.])(ACCESS_?KEY_?ID|(API)?KEY|PASS|AUTH|DSN)$|._PWD$|SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|PRIVATE",
     re.IGNORECASE,
 )
 _IN_ADDRESS = re.compile(r"([a-z][a-z0-9+.\-]*://[^\s/:@]*:)[^\s/@]+(?=@)", re.IGNORECASE)

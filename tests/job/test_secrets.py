@@ -25,7 +25,7 @@ SECRET_NAMES = [
 ]
 OPEN_NAMES = [
     *("PATH", "HOME", "SM_DL_ALGORITHM", "KEYBOARD", "MONKEY", "TRAINING_JOB_NAME", "AWS_REGION"),
-    *("epochs", "num_cells", "COMPASS", "AUTHOR", "SM_CHANNEL_TRAIN"),
+    *("PWD", "OLDPWD", "epochs", "num_cells", "COMPASS", "AUTHOR", "SM_CHANNEL_TRAIN"),
 ]
 
 
