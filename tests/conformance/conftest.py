@@ -13,7 +13,7 @@ import pytest
 from sm_dl import registry
 from sm_dl.contract.algorithm import Algorithm
 from tests.conformance.container import Container
-from tests.conformance.tree import Finished, lay_out, read_config, write_config
+from tests.conformance.tree import SECRETS, Finished, lay_out, read_config, write_config
 from tests.small_job import SmallJob, small_job
 
 
@@ -71,6 +71,6 @@ def finished(
         "topology": None,
     }
     write_config(root, "resourceconfig", resources)
-    code, log = container.train(root)
+    code, log = container.train(root, **SECRETS)
     assert code == 0, log
     return Finished(root, log)

@@ -24,6 +24,49 @@ START_S = 240
 """A server must answer /ping within four minutes."""
 
 
+@dataclass(frozen=True)
+class Confinement:
+    """What a container is denied. Without Docker a mount and a network namespace stand in."""
+
+    reads_only_input: bool = False
+    has_nothing: bool = False
+    """No root user, home, network or writable place but its tree and 16 MB of /tmp."""
+
+    @classmethod
+    def everything(cls) -> "Confinement":
+        return cls(has_nothing=True)
+
+    def words(self, root: Path) -> list[str]:
+        """Return the command before which a command is confined to a tree."""
+        if self.has_nothing:
+            # dac_read_search: a test's interpreter may lie in somebody's home; writes stay refused
+            user = "setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs"
+            user += " --inh-caps=-all,+dac_read_search --ambient-caps=+dac_read_search"
+            script = (
+                'chown -R 65534:65534 "$0" && mount --bind "$0" /mnt && ip link set lo up'
+                " && mount -t tmpfs -o size=16m,mode=1777 tmpfs /tmp && mount -o remount,bind,ro /"
+                " && export SAGEMAKER_BASE_DIR=/mnt && unset HOME"
+                f' && exec {user} "$@"'
+            )
+            return ["unshare", "--mount", "--net", "sh", "-c", script, str(root)]
+        if self.reads_only_input:
+            script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+            return ["unshare", "--mount", "sh", "-c", script, str(root / "input")]
+        return []
+
+    def docker(self, root: Path) -> list[str]:
+        """Return what says the same to Docker."""
+        if self.has_nothing:
+            given = ["--read-only", "--tmpfs", "/tmp:size=16m", "--user", "65534:65534"]  # noqa: S108 - the container's own
+            return [*given, "--network", "none", "--cpus", "2"]
+        if self.reads_only_input:
+            return ["--volume", f"{root}/input:{OPT_ML}/input:ro"]
+        return []
+
+
+FREE = Confinement()
+
+
 class Running:
     """One container at work; what it prints is in `log`."""
 
@@ -76,18 +119,16 @@ class Container:
 
     @contextmanager
     def start(
-        self, root: Path, *arguments: str, read_only: bool = False, **environment: str
+        self, root: Path, *arguments: str, confinement: Confinement = FREE, **environment: str
     ) -> Iterator[Running]:
         """Start a container on a tree, and end it with the block."""
-        log = root / f"{uuid.uuid4().hex}.log"
+        log = root.with_name(f"{root.name}-{uuid.uuid4().hex}.log")
         variables = {"SM_DL_ALGORITHM": self.algorithm, **environment}
         name = f"conformance-{uuid.uuid4().hex[:12]}" if self.image else ""
-        words = (
-            self._docker(name, root, read_only, variables)
-            if self.image
-            else self._plain(root, read_only)
-        )
-        if not self.image:
+        if self.image:
+            words = self._docker(name, root, confinement, variables)
+        else:
+            words = [*confinement.words(root), *shlex.split(self.command)]
             variables = {**os.environ, **variables, "SAGEMAKER_BASE_DIR": str(root)}
             # one thread and no GPU: runs that are compared must compute in the same order
             variables |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -105,9 +146,11 @@ class Container:
         finally:
             running.end()
 
-    def train(self, root: Path, **facts: str | bool) -> tuple[int, str]:
+    def train(
+        self, root: Path, *, confinement: Confinement = FREE, **environment: str
+    ) -> tuple[int, str]:
         """Train to the end and return exit code and log."""
-        with self.start(root, "train", **facts) as running:  # type: ignore[arg-type]
+        with self.start(root, "train", confinement=confinement, **environment) as running:
             return running.wait(), running.log
 
     @contextmanager
@@ -125,22 +168,12 @@ class Container:
             running.signal(signal.SIGTERM)
             assert running.wait(30) == 0, running.log
 
-    def _plain(self, root: Path, read_only: bool) -> list[str]:
-        words = shlex.split(self.command)
-        if not read_only:
-            return words
-        data = shlex.quote(str(root / "input"))
-        script = f'mount --bind {data} {data} && mount -o remount,bind,ro {data} && exec "$@"'
-        return ["unshare", "--mount", "sh", "-c", script, "sh", *words]
-
     def _docker(
-        self, name: str, root: Path, read_only: bool, variables: dict[str, str]
+        self, name: str, root: Path, confinement: Confinement, variables: dict[str, str]
     ) -> list[str]:
         assert self.image is not None
-        words = ["docker", "run", "--rm", "--name", name, "--network", "host"]
-        words += ["--volume", f"{root}:{OPT_ML}"]
-        if read_only:
-            words += ["--volume", f"{root}/input:{OPT_ML}/input:ro"]
+        words = ["docker", "run", "--rm", "--name", name, "--volume", f"{root}:{OPT_ML}"]
+        words += confinement.docker(root) or ["--network", "host"]
         for variable, value in variables.items():
             words += ["--env", f"{variable}={value}"]
         return [*words, self.image]

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.system
 Tree = Callable[..., Path]
 MANY = "100000"
 """Epochs: nothing of it is ever finished here."""
-SEVERAL = "60"
+SEVERAL = "30"
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,15 @@ def test_a_content_type_nobody_can_read_is_answered_415(
     assert _post(client, job.requests[0][1], content_type="image/x-unheard").status_code == 415
 
 
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b"{}" * 1000, b'{"a": 1}'])
+@pytest.mark.parametrize("accept", ["*/*", "image/x-unheard"])
+def test_no_answer_tells_a_trace_or_a_path(
+    client: httpx.Client, job: SmallJob, finished: Finished, body: bytes, accept: str
+) -> None:
+    text = _post(client, body, content_type=job.requests[0][0], accept=accept).text
+    assert [one for one in ("Traceback", ".py", str(finished.root), "/opt/ml") if one in text] == []
+
+
 def test_an_accept_is_checked_before_the_body(client: httpx.Client, job: SmallJob) -> None:
     answer = _post(client, b"bad", content_type=job.requests[0][0], accept="image/x-unheard")
     assert answer.status_code == 406

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sm_dl.contract.algorithm import Algorithm
-from tests.conformance.container import Container
+from tests.conformance.container import Confinement, Container
 from tests.conformance.tree import Finished, files, read_config, write_config
 from tests.fifo import feeding
 from tests.small_job import SmallJob
@@ -142,7 +142,7 @@ def test_channels_may_be_read_only_as_in_fast_file_mode(
         root, "inputdataconfig", {name: {"TrainingInputMode": modes[name]} for name in entries}
     )
     before = files(root / "input")
-    code, log = container.train(root, read_only=True)
+    code, log = container.train(root, confinement=Confinement(reads_only_input=True))
     assert code == 0, log
     assert files(root / "input") == before
     assert files(root / "model") == finished.model

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from tests.small_job import SmallJob
 
+SECRET = "hunter2-hunter2"  # noqa: S105 - the value that must be seen nowhere
+SECRETS = {"AWS_SECRET_ACCESS_KEY": SECRET, "MY_API_KEY": SECRET}
+
 
 def lay_out(job: SmallJob, root: Path, **changes: str) -> Path:
     """Write a job as the platform does, some hyperparameters changed, and return its root."""
