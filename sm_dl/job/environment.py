@@ -18,6 +18,8 @@ USUAL_INTERFACE = "eth0"
 LOG_LEVEL = 20
 """Python's INFO."""
 DEVICES = Path("/dev")
+MAX_CHARACTERS = 100_000
+"""Linux starts no program with a variable beyond 128 KiB, so such a one would stop the job."""
 
 
 def export_variables(
@@ -54,11 +56,15 @@ def variables(
     channels = {f"channel_{name}": str(source.path) for name, source in job.channels.items()}
     values = {f"hp_{name}": value for name, value in job.hyperparameters.items()}
     whole = {"training_env": {**facts, "job_name": environment.get("TRAINING_JOB_NAME", "")}}
-    return {
-        f"SM_{name.upper()}": text
+    texts = {
+        f"SM_{name.upper()}": _text(value)
         for name, value in {**facts, **channels, **values, **whole}.items()
-        if "\0" not in (text := _text(value)) and "=" not in name and "\0" not in name
     }
+    return {name: text for name, text in texts.items() if _can_be_set(name, text)}
+
+
+def _can_be_set(name: str, text: str) -> bool:
+    return len(text) <= MAX_CHARACTERS and not {"\0", "="} & set(name) and "\0" not in text
 
 
 def _text(value: object) -> str:

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 from sm_dl.errors import UserError, near_miss, shown
 from sm_dl.job.job import (
@@ -26,7 +26,6 @@ CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
 """The service's limits on channels (contract, section 1.2)."""
 LOCAL_MODE = {"local", "local_gpu"}
 """What the Python SDK's local mode writes for an instance type."""
-T = TypeVar("T")
 
 
 def job_from_opt_ml(environment: Mapping[str, str] = os.environ) -> RawJob:
@@ -105,7 +104,7 @@ def _content_type(value: object, name: str) -> str | None:
     )
 
 
-def _one_of(choices: T, key: str, default: T, values: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - one of the literal's strings
+def _one_of(choices: Any, key: str, default: str, values: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - one of the literal's strings
     value = values.get(key) or default
     known = get_args(choices)
     if value in known:
@@ -146,7 +145,7 @@ def _instance_type(config: Mapping[str, Any]) -> str:
     for group in groups if isinstance(groups, list) and group_name and not given else []:
         if isinstance(group, dict) and group.get("instance_group_name") == group_name:
             given = group.get("instance_type")
-    return "local" if not given or given in LOCAL_MODE else str(given)
+    return "local" if not given or str(given) in LOCAL_MODE else str(given)
 
 
 def _with_checkpoints(paths: Paths, config: Mapping[str, Any]) -> Paths:

@@ -116,3 +116,11 @@ def test_a_name_no_variable_can_have_is_left_out(
     job = job_from_opt_ml(opt_ml(hyperparameters={hostile: "1", "b": "x\0y"}))
     found = [name for name in _of(job) if name.startswith("SM_HP_")]
     assert found == []
+
+
+def test_a_value_no_program_could_be_started_with_is_left_out(
+    opt_ml: Callable[..., dict[str, str]],
+) -> None:
+    job = job_from_opt_ml(opt_ml(hyperparameters={"a": "x" * 200_000, "b": "1"}))
+    found = [name for name in _of(job) if name in ("SM_HPS", "SM_HP_A", "SM_HP_B", "SM_HOSTS")]
+    assert found == ["SM_HOSTS", "SM_HP_B"]

@@ -468,7 +468,12 @@ def test_hosts_that_are_no_list_are_refused(opt_ml: OptMl, hosts: object) -> Non
 @steady
 @given(
     st.dictionaries(
-        st.sampled_from(["hosts", "current_host", "network_interface_name", "x"]),
+        st.sampled_from(
+            [
+                *("hosts", "current_host", "network_interface_name", "current_instance_type"),
+                *("current_group_name", "instance_groups", "x"),
+            ]
+        ),
         st.none()
         | st.booleans()
         | st.integers(-9, 9)
