@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from sm_dl.errors import near_miss
 
 DOORS = ("train", "serve", "transform", "tune", "report", "describe")
 HELP = ("-h", "--help", "help")
+PLATFORM_DOORS = ("train", "serve")
 UNKNOWN_DOOR = 2
 
 
@@ -25,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return UNKNOWN_DOOR
+    is_started_by_us = "LOCAL_RANK" in os.environ  # or by torchrun, as one process of several
+    if door in PLATFORM_DOORS and not rest and not is_started_by_us:
+        print(f"Docker entrypoint called with argument(s): {door}", flush=True)
     code: int = importlib.import_module(f"{__package__}.{door}").main(rest)
     return code
 

@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except JobError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    if arguments.json:
+    if arguments.metric_definitions:
+        print(orjson.dumps(metric_definitions(found), option=orjson.OPT_INDENT_2).decode())
+    elif arguments.json:
         listing = [listed(algorithm) for algorithm in found]
         document = described(found[0]) if arguments.algorithm else listing
         print(orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str).decode())
@@ -43,6 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         print_list(found, console())
     return 0
+
+
+def metric_definitions(algorithms: Iterable[Algorithm]) -> list[dict[str, str]]:
+    """Return what a tuning job must be told of a custom image (contract, section 7)."""
+    metrics = (metric for algorithm in algorithms for metric in algorithm.metrics)
+    return [{"Name": metric.name, "Regex": metric.regex} for metric in metrics]
 
 
 def listed(algorithm: Algorithm) -> dict[str, Any]:
@@ -192,6 +200,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sm_dl describe", description=__doc__)
     parser.add_argument("algorithm", nargs="?", help="its name; without it all are listed")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--metric-definitions",
+        action="store_true",
+        help="print the MetricDefinitions of a training or tuning job, as JSON",
+    )
     return parser
 
 

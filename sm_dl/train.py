@@ -11,6 +11,7 @@ from sm_dl import registry, report
 from sm_dl.engine import launch, machine
 from sm_dl.engine.strategy import Launched, plan_of
 from sm_dl.job import stop
+from sm_dl.job.environment import export_variables
 from sm_dl.job.from_opt_ml import job_from_opt_ml
 from sm_dl.job.from_yaml import job_from_yaml
 from sm_dl.job.job import RawJob
@@ -36,9 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = run_to_exit_code(
             lambda: jobs.append(_job(arguments)), known_paths, owns_output=is_owner
         )
-        if code or not jobs:
-            return code
-        return run_to_exit_code(lambda: train(jobs[0], given), jobs[0].paths, owns_output=is_owner)
+        if jobs:
+            code = run_to_exit_code(
+                lambda: train(jobs[0], given), jobs[0].paths, owns_output=is_owner
+            )
+    return launch.leave(code)
 
 
 def train(raw: RawJob, arguments: Sequence[str]) -> None:
@@ -51,9 +54,8 @@ def train(raw: RawJob, arguments: Sequence[str]) -> None:
     is_owner = launch.owns_output()
     with output_lock(raw.paths) if is_owner else nullcontext():
         algorithm = registry.get(raw.algorithm)
-        job = algorithm.check(raw)
-        if is_owner:
-            logger.info("Final configuration: %s", job.hyperparameters.model_dump(mode="json"))
+        export_variables(raw, num_cpus=machine.num_cpus())
+        job = algorithm.check(raw, is_telling=is_owner)
         layout = plan_of(job, algorithm.placement)
         if layout.num_processes > 1 and Launched.by_torchrun() is None:
             launch.launch(layout, job.hosts, arguments)

@@ -202,3 +202,44 @@ def test_naming_the_doors_imports_none_of_them() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
+
+
+def test_metric_definitions_are_what_the_service_takes(capsys):
+    assert describe.main(["deepar", "--metric-definitions"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == [
+        {"Name": one.name, "Regex": one.regex} for one in registry.get("deepar").metrics
+    ]
+
+
+# How the platform calls. Without a job or a model both doors end at once.
+
+
+@pytest.fixture
+def said(monkeypatch, tmp_path, capsys):
+    """Return what a call of the entry point prints in a container that holds nothing."""
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", "0")
+    monkeypatch.delenv("SM_DL_ALGORITHM", raising=False)
+
+    def call(*arguments):
+        assert entry.main(arguments) == 2
+        return capsys.readouterr().out
+
+    return call
+
+
+@pytest.mark.parametrize("door", ["train", "serve"])
+def test_the_platform_s_call_is_announced_as_the_service_does(door, said):
+    first = said(door).splitlines()[0]
+    assert first == f"Docker entrypoint called with argument(s): {door}"
+
+
+def test_a_call_with_arguments_is_not_announced(said):
+    assert "Docker" not in said("train", "--config", "absent.yaml")
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_one_process_of_several_is_not_announced(rank, monkeypatch, said):
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    assert "Docker" not in said("train")

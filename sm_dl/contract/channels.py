@@ -63,18 +63,25 @@ def check_channels(
 
 def _check_source(channel: Channel, source: ChannelSource) -> None:
     checks: list[tuple[str, str, tuple[str, ...]]] = [
-        ("input mode", source.input_mode, channel.modes),
-        ("distribution", source.distribution, channel.distributions),
+        ("TrainingInputMode", source.input_mode, channel.modes),
+        ("S3DistributionType", source.distribution, channel.distributions),
     ]
     if source.content_type is not None:
-        checks.append(("content type", parse(source.content_type).name, channel.content_types))
-    for what, got, accepted in checks:
+        checks.append(("ContentType", parse(source.content_type).name, channel.content_types))
+    elif source.input_mode == "Pipe" and len(channel.content_types) > 1:  # a pipe has no extension
+        raise UserError(
+            f"Missing content type for channel: {channel.name}. expected one of "
+            f"{', '.join(channel.content_types)}."
+        )
+    for key, got, accepted in checks:
         if got not in accepted:
             raise UserError(
-                f"channel {channel.name}: {what}: expected one of {', '.join(accepted)}; "
-                f"got {got!r}.{near_miss(got, accepted)}"
+                f"Channel configuration for '{channel.name}' channel is not supported: "
+                f"{ {key: got} }. expected one of {', '.join(accepted)}.{near_miss(got, accepted)}"
             )
 
 
 def _holds_files(source: ChannelSource) -> bool:
+    if source.input_mode == "Pipe":  # a pipe may appear late; its reader waits for it
+        return True
     return bool(data_files(source.path)) if source.path.is_dir() else source.path.exists()

@@ -89,6 +89,7 @@ def job_from_yaml(path: Path, overrides: Sequence[str] = ()) -> RawJob:
         channels=channels,
         resources=validate(Resources, config.resources, place=f"{path}: resources key"),
         paths=Paths(Path(config.output)),
+        source=path,
     )
 
 

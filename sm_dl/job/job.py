@@ -11,6 +11,8 @@ from sm_dl.job.paths import Paths
 
 InputMode = Literal["File", "FastFile", "Pipe"]
 Distribution = Literal["FullyReplicated", "ShardedByS3Key"]
+Compression = Literal["None", "Gzip"]
+RecordWrapper = Literal["None", "RecordIO"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 H_co = TypeVar("H_co", covariant=True)
 
@@ -26,6 +28,10 @@ class ChannelSource:
     """As given by the user; None means: by the file extension."""
     input_mode: InputMode = "File"
     distribution: Distribution = "FullyReplicated"
+    compression: Compression = "None"
+    """Of the stored objects, in Pipe mode; the platform unpacks before the pipe."""
+    record_wrapper: RecordWrapper = "None"
+    """In Pipe mode: whether each object comes as one RecordIO record."""
 
 
 class Resources(BaseModel):
@@ -50,6 +56,17 @@ class Hosts:
     current: str = "algo-1"
     names: tuple[str, ...] = ("algo-1",)
     network_interface: str | None = None
+    """Of the network between the hosts; None means: whichever the system takes."""
+
+    @property
+    def first(self) -> str:
+        """Return the host that the others meet at."""
+        return self.names[0]
+
+    @property
+    def rank(self) -> int:
+        """Return this host's position among all, the same on every host."""
+        return self.names.index(self.current)
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,8 @@ class Job(Generic[H_co]):
     paths: Paths
     resources: Resources = field(default_factory=Resources)
     hosts: Hosts = field(default_factory=Hosts)
+    source: Path | None = None
+    """The file that asked for these hyperparameters."""
 
 
 RawJob = Job[Mapping[str, object]]

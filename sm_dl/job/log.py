@@ -3,6 +3,10 @@
 import logging
 import sys
 
+from typing_extensions import override
+
+from sm_dl.job.secrets import masked
+
 PREFIX = "[%(asctime)s %(levelname)s %(thread)d] %(message)s"
 DATE = "%m/%d/%Y %H:%M:%S"
 
@@ -19,10 +23,18 @@ class StdoutHandler(logging.Handler):
             self.handleError(record)
 
 
+class MaskingFormatter(logging.Formatter):
+    """Formats a line, its trace included, and hides what is secret in it."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
+
+
 def start_logging(*, quiet: bool = False) -> None:
     """Send this package's log lines to stdout; `quiet` keeps warnings only (ranks above 0)."""
     handler = StdoutHandler()
-    handler.setFormatter(logging.Formatter(PREFIX, DATE))
+    handler.setFormatter(MaskingFormatter(PREFIX, DATE))
     logger = logging.getLogger("sm_dl")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING if quiet else logging.INFO)

@@ -12,6 +12,7 @@ from sm_dl.errors import (
     StoppedError,
 )
 from sm_dl.job.paths import Paths
+from sm_dl.job.secrets import masked
 from sm_dl.job.stop import StopNow
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,8 @@ def _sorted(error: Exception) -> JobError:
 def _fail(error: JobError, paths: Paths | None, cause: BaseException | None = None) -> int:
     logger.error("%s: %s", error.log_label, error, exc_info=cause)  # the trace stays in the log
     if paths is not None:
-        _write_failure(f"{error.failure_label}: {error}"[:FAILURE_CHARACTERS], error, paths)
+        text = masked(f"{error.failure_label}: {error}")[:FAILURE_CHARACTERS]
+        _write_failure(text, error, paths)
     return error.exit_code
 
 

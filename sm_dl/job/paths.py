@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 PLATFORM_ROOT = Path("/opt/ml")
@@ -17,6 +17,8 @@ class Paths:
 
     root: Path
     on_platform: bool = False
+    checkpoint_folder: Path | None = None
+    """Where the platform was told to synchronise checkpoints; None means: below the root."""
 
     @classmethod
     def of_platform(cls, environment: Mapping[str, str] = os.environ) -> "Paths":
@@ -40,7 +42,11 @@ class Paths:
     @property
     def checkpoints(self) -> Path:
         """Hold what a restarted job continues from."""
-        return self.root / "checkpoints"
+        return self.checkpoint_folder or self.root / "checkpoints"
+
+    def with_checkpoints(self, folder: Path) -> "Paths":
+        """Return the same folders with checkpoints elsewhere; a relative one is below the root."""
+        return replace(self, checkpoint_folder=self.root / folder)
 
     @property
     def output(self) -> Path:

@@ -53,13 +53,58 @@ def test_a_checked_job_is_called_by_the_algorithms_own_name(deepar: Algorithm, j
     assert deepar.check(job).algorithm == "deepar"
 
 
-def test_everything_else_stays(deepar: Algorithm, job: RawJob) -> None:
-    checked = deepar.check(job)
-    assert (checked.paths, checked.resources, checked.hosts) == (
-        job.paths,
-        job.resources,
-        job.hosts,
-    )
+@pytest.mark.parametrize("fact", ["paths", "resources", "hosts", "source"])
+def test_everything_else_stays(deepar: Algorithm, job: RawJob, fact: str) -> None:
+    asked = _changed(job, source=Path("job.yaml"))
+    assert getattr(deepar.check(asked), fact) == getattr(asked, fact)
+
+
+def test_the_log_has_the_three_dictionaries_of_the_service(
+    deepar: Algorithm, job: RawJob, log: pytest.LogCaptureFixture
+) -> None:
+    source = Path("/opt/ml/input/config/hyperparameters.json")
+    checked = deepar.check(_changed(job, source=source)).hyperparameters
+    first, second, third = log.messages[:3]
+    assert first.startswith("Reading default configuration from /")
+    assert second == (f"Merging with provided configuration from {source}: {job.hyperparameters}")
+    assert third == f"Final configuration: {checked.model_dump(mode='json')}"
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        (Paths(Path("/opt/ml"), on_platform=True), "/opt/ml/checkpoints, which nobody copies: "),
+        (Paths(Path("/opt/ml"), True, Path("/mnt/c")), "/mnt/c."),
+    ],
+)
+def test_the_log_says_where_checkpoints_are_kept_on_the_platform(
+    deepar: Algorithm, job: RawJob, log: pytest.LogCaptureFixture, paths: Paths, said: str
+) -> None:
+    deepar.check(_changed(job, paths=paths))
+    assert f"Checkpoints are kept in {said}" in log.text
+
+
+def test_one_process_of_several_tells_nothing(
+    deepar: Algorithm, job: RawJob, log: pytest.LogCaptureFixture
+) -> None:
+    deepar.check(job, is_telling=False)
+    assert [line for line in log.messages if "onfiguration" in line] == []
+
+
+def test_the_log_tells_what_was_given_before_it_is_refused(
+    deepar: Algorithm, job: RawJob, log: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(UserError):
+        deepar.check(_changed(job, hyperparameters={"epoch": "1"}))
+    assert log.messages[-1].endswith("{'epoch': '1'}")
+
+
+def test_a_secret_that_is_no_hyperparameter_is_not_told(
+    deepar: Algorithm, job: RawJob, log: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(UserError) as refusal:
+        deepar.check(_changed(job, hyperparameters={"s3_secret": "hunter2hunter2"}))
+    assert "hunter2" not in log.text + str(refusal.value)
 
 
 def test_checking_writes_nothing(deepar: Algorithm, job: RawJob) -> None:

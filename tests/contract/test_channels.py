@@ -149,14 +149,18 @@ def test_a_declared_mode_is_accepted(source: Make, mode: str) -> None:
 
 
 def test_another_mode_is_refused(source: Make) -> None:
-    message = _message(source("train", "a.json", input_mode="Pipe"))
-    assert message == "channel train: input mode: expected one of File, FastFile; got 'Pipe'."
+    message = _message(source("train", "a.json", input_mode="Pipe", content_type=JSON_LINES))
+    assert message == (
+        "Channel configuration for 'train' channel is not supported: "
+        "{'TrainingInputMode': 'Pipe'}. expected one of File, FastFile."
+    )
 
 
 def test_another_distribution_is_refused(source: Make) -> None:
     message = _message(source("test", "a.json", distribution="ShardedByS3Key"))
     assert message == (
-        "channel test: distribution: expected one of FullyReplicated; got 'ShardedByS3Key'."
+        "Channel configuration for 'test' channel is not supported: "
+        "{'S3DistributionType': 'ShardedByS3Key'}. expected one of FullyReplicated."
     )
 
 
@@ -172,8 +176,36 @@ def test_every_spelling_of_a_declared_type_is_accepted(source: Make, content_typ
 def test_another_type_is_refused(source: Make, content_type: str) -> None:
     message = _message(source("train", "a.json", content_type=content_type))
     assert message.startswith(
-        f"channel train: content type: expected one of {JSON_LINES}, {PARQUET}; got"
+        "Channel configuration for 'train' channel is not supported: {'ContentType': "
     )
+    assert f"expected one of {JSON_LINES}, {PARQUET}." in message
+
+
+PIPED = (Channel("train", "Bytes.", (JSON_LINES, PARQUET), required=True, modes=("File", "Pipe")),)
+
+
+def test_a_pipe_that_is_not_there_yet_is_no_empty_channel(tmp_path: Path) -> None:
+    late = ChannelSource("train", tmp_path / "train", JSON_LINES, "Pipe")
+    assert check_channels(PIPED, {"train": late}) == {"train": late}
+
+
+def test_a_pipe_has_no_extension_and_needs_a_content_type(tmp_path: Path) -> None:
+    nameless = ChannelSource("train", tmp_path / "train", input_mode="Pipe")
+    with pytest.raises(UserError, match=r"^Missing content type for channel: train\. expected one"):
+        check_channels(PIPED, {"train": nameless})
+
+
+def test_a_pipe_of_an_algorithm_with_one_type_needs_none(tmp_path: Path) -> None:
+    declared = (Channel("train", "Bytes.", (JSON_LINES,), modes=("Pipe",)),)
+    nameless = ChannelSource("train", tmp_path / "train", input_mode="Pipe")
+    assert list(check_channels(declared, {"train": nameless})) == ["train"]
+
+
+@pytest.mark.parametrize("beside", ["train-manifest", "train_0", "lost+found"])
+def test_what_lies_beside_a_channel_is_ignored(source: Make, beside: str) -> None:
+    train = source("train", "a.json")
+    (train.path.parent / beside).write_text("s3://bucket/a.json")
+    assert _checked(train) == {"train": train}
 
 
 def test_a_slip_in_a_type_is_answered_by_the_nearest(source: Make) -> None:

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sm_dl.errors import JobError, PlatformError, UserError
-from sm_dl.job.from_opt_ml import _hosts, job_from_opt_ml
+from sm_dl.job.from_opt_ml import _channels, _hosts, job_from_opt_ml
 from sm_dl.job.job import ChannelSource, Hosts, RawJob
+from sm_dl.job.paths import Paths
 
 OptMl = Callable[..., dict[str, str]]
-FILES = ["hyperparameters", "inputdataconfig", "resourceconfig"]
+FILES = ["hyperparameters", "inputdataconfig", "resourceconfig", "checkpointconfig"]
 steady = settings(derandomize=True, deadline=None)
 
 TYPICAL_CHANNELS = {
@@ -155,6 +156,202 @@ def test_not_even_the_folder_must_exist(tmp_path: Path) -> None:
     assert job_from_opt_ml(environment).algorithm == "deepar"
 
 
+# The newer keys of the hosts.
+
+
+GROUPS = [
+    {"instance_group_name": "cpus", "instance_type": "ml.c5.xlarge", "hosts": ["algo-1"]},
+    {"instance_group_name": "gpus", "instance_type": "ml.p3.2xlarge", "hosts": ["algo-2"]},
+]
+TWO = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"], "instance_groups": GROUPS}
+
+
+@pytest.mark.parametrize("key", ["current_group_name", "current_instance_group"])
+def test_a_host_is_of_its_group_s_type(opt_ml: OptMl, key: str) -> None:
+    job = job_from_opt_ml(opt_ml(resourceconfig={**TWO, key: "gpus"}))
+    assert job.resources.instance_type == "ml.p3.2xlarge"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"current_group_name": "others"},
+        {"current_group_name": "gpus", "instance_groups": None},
+        {"current_group_name": "gpus", "instance_groups": {"a": 1}},
+        {"current_group_name": "gpus", "instance_groups": [1, "gpus", {}]},
+        {"current_instance_type": "local"},
+        {"current_instance_type": "local_gpu"},
+    ],
+)
+def test_groups_that_say_nothing_of_this_host_leave_it_local(
+    opt_ml: OptMl, keys: dict[str, object]
+) -> None:
+    assert job_from_opt_ml(opt_ml(resourceconfig=TWO | keys)).resources.instance_type == "local"
+
+
+def test_a_host_alone_need_not_be_listed(opt_ml: OptMl) -> None:
+    job = job_from_opt_ml(opt_ml(resourceconfig={"current_host": "algo-7"}))
+    assert job.hosts == Hosts("algo-7", ("algo-7",))
+
+
+def test_a_host_listed_twice_is_refused(opt_ml: OptMl) -> None:
+    config = {"current_host": "algo-1", "hosts": ["algo-1", "algo-1"]}
+    assert "hosts: expected each host once; got" in _message(opt_ml(resourceconfig=config))
+
+
+# Checkpoints.
+
+
+@pytest.mark.parametrize(
+    ("config", "folder"),
+    [
+        ({}, "checkpoints"),
+        ({"LocalPath": None}, "checkpoints"),
+        ({"LocalPath": ""}, "checkpoints"),
+        ({"LocalPath": "/opt/ml/checkpoints"}, "checkpoints"),
+        ({"LocalPath": "/opt/ml/checkpoints/", "S3Uri": "s3://b/c"}, "checkpoints"),
+        ({"LocalPath": "/opt/ml/mine/deep"}, "mine/deep"),
+        ({"LocalPath": "mine"}, "mine"),
+    ],
+)
+def test_checkpoints_are_below_the_root(
+    opt_ml: OptMl, tmp_path: Path, config: dict[str, object], folder: str
+) -> None:
+    job = job_from_opt_ml(opt_ml(checkpointconfig=config))
+    assert job.paths.checkpoints == tmp_path / folder
+
+
+def test_checkpoints_may_be_anywhere(opt_ml: OptMl) -> None:
+    job = job_from_opt_ml(opt_ml(checkpointconfig={"LocalPath": "/mnt/fast"}))
+    assert job.paths.checkpoints == Path("/mnt/fast")
+
+
+@pytest.mark.parametrize("folder", [5, ["a"], {"a": 1}, True, "a\0b"])
+def test_a_folder_that_is_no_path_is_refused(opt_ml: OptMl, folder: object) -> None:
+    message = _message(opt_ml(checkpointconfig={"LocalPath": folder}))
+    assert message.startswith("checkpointconfig.json: LocalPath: expected a path; got ")
+
+
+# Limits on channels.
+
+
+def test_as_many_channels_as_the_service_allows_are_read(opt_ml: OptMl) -> None:
+    entries = {f"c{index}": {} for index in range(20)}
+    assert len(job_from_opt_ml(opt_ml(inputdataconfig=entries)).channels) == 20
+
+
+def test_one_channel_more_is_refused(opt_ml: OptMl) -> None:
+    message = _message(opt_ml(inputdataconfig={f"c{index}": {} for index in range(21)}))
+    assert message == "inputdataconfig.json: expected at most 20 channels; got 21."
+
+
+@pytest.mark.parametrize("name", ["a", "A.b-c_9", "x" * 64, "..."])
+def test_a_channel_may_have_any_name_of_the_service(opt_ml: OptMl, name: str) -> None:
+    assert list(job_from_opt_ml(opt_ml(inputdataconfig={name: {}})).channels) == [name]
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65, "a b", "a/b", "é", ".", "..", "a\n", "../x", "/"])
+def test_a_channel_of_another_name_is_refused(opt_ml: OptMl, name: str) -> None:
+    message = _message(opt_ml(inputdataconfig={name: {}}))
+    assert "channel name: expected 1 to 64 letters, digits, '.', '-' or '_'; got " in message
+
+
+def test_the_longest_content_type_is_read(opt_ml: OptMl) -> None:
+    text = "x" * 256
+    job = job_from_opt_ml(opt_ml(inputdataconfig={"train": {"ContentType": text}}))
+    assert job.channels["train"].content_type == text
+
+
+def test_a_longer_content_type_is_refused(opt_ml: OptMl) -> None:
+    message = _message(opt_ml(inputdataconfig={"train": {"ContentType": "x" * 257}}))
+    assert "channel train: ContentType: expected a media type of at most 256" in message
+
+
+PIPE = {"TrainingInputMode": "Pipe"}
+
+
+@pytest.mark.parametrize(("wrapper", "mode"), [("RecordIO", PIPE), ("None", {}), ("None", PIPE)])
+def test_a_record_wrapper_is_kept(opt_ml: OptMl, wrapper: str, mode: dict[str, str]) -> None:
+    entry = {**mode, "RecordWrapperType": wrapper}
+    channels = job_from_opt_ml(opt_ml(inputdataconfig={"train": entry})).channels
+    assert channels["train"].record_wrapper == wrapper
+
+
+@pytest.mark.parametrize(("packed", "mode"), [("Gzip", PIPE), ("None", {}), ("None", PIPE)])
+def test_a_compression_is_kept(opt_ml: OptMl, packed: str, mode: dict[str, str]) -> None:
+    entry = {**mode, "CompressionType": packed}
+    channels = job_from_opt_ml(opt_ml(inputdataconfig={"train": entry})).channels
+    assert channels["train"].compression == packed
+
+
+@pytest.mark.parametrize("mode", ["File", "FastFile"])
+@pytest.mark.parametrize(
+    ("key", "value"), [("CompressionType", "Gzip"), ("RecordWrapperType", "RecordIO")]
+)
+def test_what_belongs_to_pipe_mode_is_refused_elsewhere(
+    opt_ml: OptMl, mode: str, key: str, value: str
+) -> None:
+    entry = {"TrainingInputMode": mode, key: value}
+    message = _message(opt_ml(inputdataconfig={"train": entry}))
+    assert message.startswith(f"channel train: {key}: expected None in {mode} mode; got '{value}'.")
+
+
+@pytest.mark.parametrize(
+    ("key", "known"),
+    [
+        ("S3DistributionType", "FullyReplicated, ShardedByS3Key"),
+        ("CompressionType", "None, Gzip"),
+        ("RecordWrapperType", "None, RecordIO"),
+    ],
+)
+@pytest.mark.parametrize("value", ["gzip2", 5, ["Gzip"], {"a": 1}, True])
+def test_an_unknown_value_is_answered_by_the_known_ones(
+    opt_ml: OptMl, key: str, known: str, value: object
+) -> None:
+    message = _message(opt_ml(inputdataconfig={"train": {key: value}}))
+    assert message.startswith(f"channel train: {key}: expected one of {known}; got {value!r}")
+
+
+@pytest.mark.parametrize("entry", [5, "File", ["File"], True])
+def test_an_entry_that_is_no_object_is_refused(opt_ml: OptMl, entry: object) -> None:
+    message = _message(opt_ml(inputdataconfig={"train": entry}))
+    assert message == f"inputdataconfig.json: channel train: expected an object; got {entry!r}."
+
+
+@steady
+@given(
+    st.dictionaries(
+        st.sampled_from(["train", "test", "..", "é"]),
+        st.none()
+        | st.integers(-9, 9)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "ContentType",
+                    "TrainingInputMode",
+                    "S3DistributionType",
+                    "CompressionType",
+                    "RecordWrapperType",
+                    "x",
+                ]
+            ),
+            st.none() | st.booleans() | st.sampled_from(["File", "Pipe", "Gzip", "None", "é", ""]),
+        ),
+        max_size=4,
+    )
+)
+def test_no_channel_file_leads_to_anything_but_channels_or_a_sentence(
+    entries: dict[str, object],
+) -> None:
+    try:
+        channels = _channels(entries, Paths(Path("/opt/ml")))
+    except JobError as refusal:
+        assert len(str(refusal).splitlines()) == 1  # noqa: PT017 - both ends are right
+    else:
+        assert list(channels) == list(entries)
+
+
 # Refusals.
 
 
@@ -271,7 +468,12 @@ def test_hosts_that_are_no_list_are_refused(opt_ml: OptMl, hosts: object) -> Non
 @steady
 @given(
     st.dictionaries(
-        st.sampled_from(["hosts", "current_host", "network_interface_name", "x"]),
+        st.sampled_from(
+            [
+                *("hosts", "current_host", "network_interface_name", "current_instance_type"),
+                *("current_group_name", "instance_groups", "x"),
+            ]
+        ),
         st.none()
         | st.booleans()
         | st.integers(-9, 9)

@@ -49,6 +49,11 @@ def test_the_output_folder_is_the_root_of_all_paths(config: Config) -> None:
     assert job_from_yaml(config()).paths.model == Path("runs/one/model")
 
 
+def test_a_job_knows_the_file_that_asked_for_it(config: Config) -> None:
+    path = config()
+    assert job_from_yaml(path).source == path
+
+
 def test_a_run_from_a_config_is_not_on_the_platform(config: Config) -> None:
     assert not job_from_yaml(config()).paths.on_platform
 
@@ -400,6 +405,15 @@ def test_a_dense_file_of_the_largest_size_is_judged_in_under_a_second(
     start = time.process_time()
     _message(path)
     assert time.process_time() - start < 1
+
+
+def test_the_densest_file_is_judged_within_100_mb(config: Config) -> None:
+    path = config("x: [" + "[]," * ((MAX_FILE_BYTES - 4) // 3))
+    tracemalloc.start()
+    _message(path)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 100e6
 
 
 @pytest.mark.parametrize("filler", [b"#", "é".encode(), "#é".encode()])

@@ -37,3 +37,12 @@ def test_a_channel_is_a_replicated_folder_of_files_unless_told() -> None:
         "File",
         "FullyReplicated",
     )
+
+
+def test_hosts_are_ranked_by_their_order() -> None:
+    hosts = Hosts("algo-2", ("algo-1", "algo-2", "algo-3"))
+    assert (hosts.rank, hosts.first) == (1, "algo-1")
+
+
+def test_a_host_alone_is_the_first() -> None:
+    assert (Hosts().rank, Hosts().first) == (0, "algo-1")

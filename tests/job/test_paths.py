@@ -52,3 +52,10 @@ def test_a_folder_lies_where_the_contract_says(found: Path, contract: str) -> No
 def test_naming_the_folders_creates_none(tmp_path: Path) -> None:
     assert not Paths(tmp_path / "run").report.exists()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"), [("/mnt/fast", "/mnt/fast"), ("mine", "runs/one/mine")]
+)
+def test_checkpoints_may_lie_elsewhere(folder: str, found: str) -> None:
+    assert HERE.with_checkpoints(Path(folder)).checkpoints == Path(found)

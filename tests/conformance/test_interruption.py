@@ -1,0 +1,79 @@
+"""Contract, sections 3.2 to 3.4: a stopped job leaves its model, a killed one goes on."""
+
+import re
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.container import STOP_S, Container
+from tests.conformance.tree import files, lay_out, write_config
+from tests.small_job import SmallJob
+
+pytestmark = pytest.mark.system
+
+Tree = Callable[..., Path]
+MANY = "100000"
+"""Epochs: nothing of it is ever finished here."""
+SEVERAL = "30"
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A job that got SIGTERM in its third epoch."""
+
+    root: Path
+    code: int
+    took_s: float
+
+
+@pytest.fixture(scope="module")
+def stopped(
+    container: Container, job: SmallJob, tmp_path_factory: pytest.TempPathFactory
+) -> Stopped:
+    root = lay_out(job, tmp_path_factory.mktemp("stopped") / "ml", **{job.epochs_name: MANY})
+    with container.start(root, "train") as running:
+        running.wait_for("epoch=2, ")
+        started = time.monotonic()
+        running.signal(signal.SIGTERM)
+        code = running.wait(STOP_S)
+    return Stopped(root, code, time.monotonic() - started)
+
+
+def test_sigterm_in_mid_epoch_ends_with_exit_code_0_in_time(stopped: Stopped) -> None:
+    assert (stopped.code, stopped.took_s < STOP_S) == (0, True)
+
+
+def test_sigterm_in_mid_epoch_is_no_failure(stopped: Stopped) -> None:
+    assert not (stopped.root / "output" / "failure").exists()
+
+
+def test_the_model_of_a_stopped_job_can_be_served(
+    container: Container, stopped: Stopped, job: SmallJob
+) -> None:
+    content_type, body = job.requests[0]
+    with container.serving(stopped.root) as client:
+        answer = client.post("/invocations", content=body, headers={"content-type": content_type})
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_job_killed_and_started_again_goes_on_to_the_same_model(
+    container: Container, tree: Tree, job: SmallJob
+) -> None:
+    killed, whole = (tree(name, **{job.epochs_name: SEVERAL}) for name in ("killed", "whole"))
+    checkpoints = killed / "kept"
+    write_config(killed, "checkpointconfig", {"LocalPath": "/opt/ml/kept"})
+    with container.start(killed, "train") as running:
+        running.wait_until(lambda: bool(files(checkpoints)) if checkpoints.exists() else False, 120)
+        running.wait_for("epoch=2, ")
+        running.signal(signal.SIGKILL)
+        running.wait()
+    assert files(killed / "model") == {} if (killed / "model").exists() else True
+    code, log = container.train(killed)
+    assert code == 0, log
+    assert not re.search(r"epoch=0\b", log), "it began from the start"
+    assert container.train(whole)[0] == 0
+    assert files(killed / "model") == files(whole / "model")
