@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+CSV = "text/csv"
 JSON = "application/json"
 JSON_LINES = "application/jsonlines"
 PARQUET = "application/x-parquet"
 
 ALIASES = {
+    "csv": CSV,
     "json": JSON_LINES,  # a channel's shorthand: a training file is never one JSON document
     "jsonl": JSON_LINES,
     "jsonlines": JSON_LINES,

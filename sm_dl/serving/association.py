@@ -1,0 +1,169 @@
+"""What goes into a request and comes out of an answer when a job filters or joins.
+
+A *document* is one JSON value, or one row of CSV as a list of text. An object that is not split
+holds one JSON document; every other payload and answer holds one a line.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sm_dl.content_types import CSV, JSON, JSON_LINES, parse
+from sm_dl.errors import UserError, shown
+from sm_dl.serving.filters import compiled
+from sm_dl.serving.rules import LARGEST_PAYLOAD_MB, Rules, check_joined_types
+from sm_dl.serving.settings import BYTES_PER_MB
+
+INPUT_KEY, OUTPUT_KEY = "SageMakerInput", "SageMakerOutput"
+OPENED_TYPES = (JSON, JSON_LINES, CSV)
+
+
+@dataclass(frozen=True)
+class Association:
+    """The filters and the join of one object."""
+
+    rules: Rules
+    content_type: str
+
+    def __post_init__(self) -> None:
+        """Refuse an object whose records cannot be opened.
+
+        Raises:
+            UserError: Its type is none of JSON, JSON Lines and CSV, or does not fit the join.
+        """
+        _codec(self.content_type, "content type")
+        if self.rules.is_joined:
+            check_joined_types(self.content_type, self.accept or self.content_type)
+            if parse(self.content_type).name == CSV and self.rules.split_type != "Line":
+                raise UserError(
+                    "join source Input: expected split type and assemble with Line for CSV; got "
+                    f"{self.rules.split_type}. Set both to Line."
+                )
+
+    @property
+    def accept(self) -> str | None:
+        """Return the type to ask for: a join needs the one of the object."""
+        return self.rules.accept or (self.content_type if self.rules.is_joined else None)
+
+    def request(self, body: bytes, place: str) -> bytes:
+        """Return the body that the model gets for the records in `body`.
+
+        Raises:
+            UserError: A record cannot be read, or lacks what the input filter names.
+        """
+        path = compiled("input filter", self.rules.input_filter)
+        if not path.steps:
+            return body
+        codec = _codec(self.content_type, place)
+        documents = [path.select(one) for one in self._read(body, self.content_type, place)]
+        filtered = _written(documents, codec, place)
+        if len(filtered) > self.rules.max_payload_bytes:  # an index may be named many times
+            raise UserError(
+                f"{place}: expected at most {self.rules.max_payload_bytes} bytes after the input "
+                f"filter; got {len(filtered)}. Filter more, or raise --max-payload-mb."
+            )
+        return filtered
+
+    def answer(self, body: bytes, answer: bytes, answer_type: str | None, place: str) -> bytes:
+        """Return what is written for the records in `body` and the model's answer to them.
+
+        Raises:
+            UserError: The answer cannot be read, lacks what the output filter names, or does not
+                hold one document for each record of a join.
+        """
+        answer_type = answer_type or self.accept or self.content_type
+        codec = _codec(answer_type, f"{place}: answer")
+        documents = self._read(answer, answer_type, f"{place}: answer")
+        if self.rules.is_joined:
+            documents = self._joined(body, documents, answer_type, place)
+        path = compiled("output filter", self.rules.output_filter)
+        return _written([path.select(one) for one in documents], codec, place)
+
+    def _joined(
+        self, body: bytes, answers: Sequence[Any], answer_type: str, place: str
+    ) -> list[Any]:
+        check_joined_types(self.content_type, answer_type)
+        records = self._read(body, self.content_type, place)
+        if len(records) != len(answers):
+            raise UserError(
+                f"{place}: join source Input: expected one answer for each of {len(records)} "
+                f"records; got {len(answers)}. Set batch strategy SingleRecord and split type "
+                "Line, or leave the join out."
+            )
+        is_csv = parse(answer_type).name == CSV
+        return [
+            record + answer if is_csv else _joined_json(record, answer)
+            for record, answer in zip(records, answers, strict=True)
+        ]
+
+    def _read(self, body: bytes, media_type: str, place: str) -> list[Any]:
+        codec = _codec(media_type, place)
+        is_whole = self.rules.split_type == "None" and parse(media_type).name == JSON
+        lines = [body] if is_whole else body.split(b"\n")
+        try:
+            return [codec.read(line.decode("utf-8-sig")) for line in lines if line.strip()]
+        except (ValueError, RecursionError, csv.Error) as error:
+            raise UserError(
+                f"{place}: expected {media_type}, to filter or join it; {error}."
+            ) from None
+
+
+@dataclass(frozen=True)
+class _Codec:
+    read: Callable[[str], Any]
+    write: Callable[[Any], bytes]
+
+
+def _codec(media_type: str, place: str) -> _Codec:
+    name = parse(media_type).name
+    if name not in OPENED_TYPES:
+        raise UserError(
+            f"{place}: filters and join: expected one of {', '.join(OPENED_TYPES)}; "
+            f"got {shown(media_type)}. Leave the filters and the join out."
+        )
+    return _Codec(_row, _row_bytes) if name == CSV else _Codec(_json, _json_bytes)
+
+
+def _written(documents: Sequence[Any], codec: _Codec, place: str) -> bytes:
+    try:
+        return b"\n".join(codec.write(document) for document in documents)
+    except ValueError as error:  # 1e999 is read as infinity, which JSON cannot say
+        raise UserError(f"{place}: expected numbers that fit 64 bits; {error}.") from None
+
+
+def _joined_json(record: Any, answer: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    """Return a record with its answer; a record's own `SageMakerOutput` is overwritten."""
+    if isinstance(record, dict):
+        return {**record, OUTPUT_KEY: answer}
+    return {INPUT_KEY: record, OUTPUT_KEY: answer}
+
+
+def _json(text: str) -> Any:  # noqa: ANN401
+    """Return a JSON value; integers keep all their digits, which orjson's do not."""
+    return json.loads(text, parse_constant=_no_number)
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _json_bytes(document: Any) -> bytes:  # noqa: ANN401
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair can only be escaped
+        return json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _row(text: str) -> list[str]:
+    csv.field_size_limit(LARGEST_PAYLOAD_MB * BYTES_PER_MB)  # the default is 128 KiB
+    return next(csv.reader([text], strict=True))
+
+
+def _row_bytes(row: Any) -> bytes:  # noqa: ANN401
+    sink = io.StringIO()
+    csv.writer(sink, lineterminator="").writerow(row if isinstance(row, list) else [row])
+    return sink.getvalue().encode()
