@@ -1,4 +1,7 @@
-"""Transform: `python -m sm_dl.transform --model DIR --input DIR --output DIR`, without a server."""
+"""Transform: `python -m sm_dl.transform --model DIR --input DIR --output DIR`, without a server.
+
+`--endpoint http://127.0.0.1:8080` in place of `--model` asks a running container, ours or any other.
+"""
 
 import argparse
 import logging
@@ -21,6 +24,7 @@ from sm_dl.job.outcome import run_to_exit_code
 from sm_dl.serving import batch, rules
 from sm_dl.serving.invoke import invoke
 from sm_dl.serving.objects import input_objects, write_outputs
+from sm_dl.serving.remote import Remote, RemoteCalls
 from sm_dl.serving.rules import Rules, Tunables
 from sm_dl.serving.settings import Settings
 from sm_dl.serving.worker import Worker
@@ -38,30 +42,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     start_logging()
     machine.prepare()
-    worker = Worker()
-    code = run_to_exit_code(lambda: transform(arguments, worker), None)
-    if not worker.stop(WORKER_STOP_S):  # it is inside the model, and may be for hours
+    workers: list[Worker] = []
+    code = run_to_exit_code(lambda: transform(arguments, workers), None)
+    if not all(worker.stop(WORKER_STOP_S) for worker in workers):  # still inside the model
         logging.shutdown()
         os._exit(code)  # an ordinary exit under a thread that runs native code can abort
     return code
 
 
-def transform(arguments: argparse.Namespace, worker: Worker) -> None:
-    """Load the model and write one output object for each input object.
+def transform(arguments: argparse.Namespace, workers: list[Worker]) -> None:
+    """Write one output object for each input object, by a model or an endpoint.
 
+    Args:
+        arguments: What the user has asked for.
+        workers: Gets the threads that were started; the caller stops them.
     Raises:
         StoppedError: SIGTERM came; objects that were finished have their outputs.
     """
     with _stopped_by_sigterm():
+        remote = Remote(arguments.endpoint) if arguments.endpoint else None
+        offered = remote.execution_parameters() if remote else _execution_parameters()
         tunables = _tunables(arguments)
-        settled = _rules(arguments, tunables.settled(_execution_parameters()))
+        settled = _rules(arguments, tunables.settled(offered))
         objects = input_objects(arguments.input, arguments.output)
         _make(arguments.output)
+        if remote:
+            workers += [Worker() for _ in range(settled.max_concurrent_transforms)]
+            calls = RemoteCalls(remote, workers, settled.invocations_timeout_s)
+            write_outputs(calls.submit, objects, arguments.output, settled)
+            return
         # before the load: a predictor answers batches differently
         os.environ.update(tunables.environment() | {BATCH_VARIABLE: "true"})
         with model_folder(arguments.model) as folder:
             predictor = registry.load(folder)
             batch.check(predictor, settled)
+            worker = Worker()
+            workers.append(worker)
             write_outputs(
                 lambda call: worker.submit(partial(invoke, predictor, call)),
                 objects,
@@ -135,7 +151,9 @@ def _rules(arguments: argparse.Namespace, tunables: Mapping[str, object]) -> Rul
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sm_dl transform", description=__doc__)
     add = parser.add_argument
-    add("--model", type=Path, required=True, help="a model directory, or a model.tar.gz")
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--model", type=Path, help="a model directory, or a model.tar.gz")
+    model.add_argument("--endpoint", help="or a running server, e.g. http://127.0.0.1:8080")
     add("--input", type=Path, required=True, help="a file or a folder")
     add("--output", type=Path, required=True, help="folder for <key>.out files")
     add("--content-type", help="of the input; default: by each file's extension")

@@ -1,0 +1,119 @@
+"""A model behind HTTP: what batch transform needs of a running container, of ours or of any other."""
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import partial
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from urllib.parse import urlsplit
+
+import orjson
+
+from sm_dl.errors import PlatformError, UserError, shown
+from sm_dl.serving.invoke import Call, Response, text_response
+from sm_dl.serving.worker import Worker
+
+MAX_ANSWER_BYTES = 1 << 28
+"""Of one payload. Forecasts with samples are many times larger than the request."""
+PARAMETERS_TIMEOUT_S = 10
+
+
+class Remote:
+    """One endpoint. No proxy and no redirect: the data go where the address says."""
+
+    def __init__(self, address: str) -> None:
+        """Remember the address.
+
+        Raises:
+            UserError: It is none of HTTP.
+        """
+        self._address = address
+        try:
+            parts = urlsplit(address)
+            port = parts.port
+        except ValueError:
+            parts, port = urlsplit(""), None
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+            raise UserError(
+                f"--endpoint: expected an address such as http://127.0.0.1:8080; got {shown(address)}."
+            )
+        self._connect = partial(
+            HTTPSConnection if parts.scheme == "https" else HTTPConnection, parts.hostname, port
+        )
+        self._path = parts.path.rstrip("/")
+
+    def execution_parameters(self) -> Mapping[str, object]:
+        """Return what the endpoint offers; nothing, when it does not know the question.
+
+        Raises:
+            PlatformError: Nobody answers.
+        """
+        connection = self._connect(timeout=PARAMETERS_TIMEOUT_S)
+        try:
+            connection.request("GET", f"{self._path}/execution-parameters")
+            answer = connection.getresponse()
+            body = answer.read(1 << 16)
+            offered = orjson.loads(body) if answer.status == HTTPStatus.OK else {}
+        except (OSError, HTTPException) as error:
+            raise PlatformError(
+                f"{self._address}: cannot be reached ({error}); start it, or give another --endpoint."
+            ) from None
+        except orjson.JSONDecodeError:
+            offered = {}
+        finally:
+            connection.close()
+        return offered if isinstance(offered, dict) else {}
+
+    def post(self, call: Call, timeout_s: float) -> Response:
+        """Return the answer to one call; what happens on the way becomes a status of 5xx."""
+        connection = self._connect(timeout=timeout_s)
+        headers = {"Content-Type": call.content_type, "Accept": call.accept}
+        try:
+            connection.request(
+                "POST",
+                f"{self._path}/invocations",
+                call.body,
+                {name: value for name, value in headers.items() if value is not None},
+            )
+            return self._response(connection.getresponse())
+        except TimeoutError:
+            return text_response(
+                HTTPStatus.GATEWAY_TIMEOUT, f"{self._address}: no answer within {timeout_s:g} s."
+            )
+        except (OSError, HTTPException) as error:
+            return text_response(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"{self._address}: cannot be reached ({error})."
+            )
+        finally:
+            connection.close()
+
+    def _response(self, answer: HTTPResponse) -> Response:
+        body = answer.read(MAX_ANSWER_BYTES + 1)
+        if len(body) > MAX_ANSWER_BYTES:
+            return text_response(
+                HTTPStatus.BAD_GATEWAY,
+                f"{self._address}: expected an answer of at most {MAX_ANSWER_BYTES} bytes; got more.",
+            )
+        if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+            return text_response(
+                HTTPStatus.BAD_GATEWAY,
+                f"{self._address}: answers with {answer.status}, a redirect.",
+            )
+        return Response(answer.status, body, answer.getheader("content-type"))
+
+
+class RemoteCalls:
+    """Sends as many calls at once as there are workers, each to the one that waits longest."""
+
+    def __init__(self, remote: Remote, workers: list[Worker], timeout_s: float) -> None:
+        """Keep what a call needs; the workers belong to the caller, who stops them."""
+        self._remote = remote
+        self._workers = workers
+        self._timeout_s = timeout_s
+        self._num_sent = 0
+
+    def submit(self, call: Call) -> Future[Response]:
+        """Return the answer to one call, to come."""
+        worker = self._workers[self._num_sent % len(self._workers)]
+        self._num_sent += 1
+        return worker.submit(partial(self._remote.post, call, self._timeout_s))
