@@ -83,7 +83,7 @@ def unpack(path: Path, into: Path) -> None:
 def pack(folder: Path, path: Path) -> None:
     """Write the contents of a folder as a `model.tar.gz`, whole or not at all.
 
-    The same files give the same bytes: sorted, without times, owners and modes.
+    The same files give the same bytes where zlib is the same: sorted, without times, owners, modes.
 
     Raises:
         UserError: The folder holds what `unpack` would refuse.

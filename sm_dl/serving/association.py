@@ -1,7 +1,7 @@
 """What goes into a request and comes out of an answer when a job filters or joins.
 
-A *document* is one JSON value, or one row of CSV as a list of text. An object that is not split
-holds one JSON document; every other payload and answer holds one a line.
+A *document* is one JSON value, or one row of CSV as a list of text. JSON is one document where an
+object is not split; JSON Lines and CSV are one a line.
 """
 
 import csv
@@ -101,10 +101,12 @@ class Association:
 
     def _read(self, body: bytes, media_type: str, place: str) -> list[Any]:
         codec = _codec(media_type, place)
-        is_whole = self.rules.split_type == "None" and parse(media_type).name == JSON
-        lines = [body] if is_whole else body.split(b"\n")
+        is_json = parse(media_type).name == JSON
         try:
-            return [codec.read(line.decode("utf-8-sig")) for line in lines if line.strip()]
+            if is_json and (self.rules.split_type == "None" or _is_one(body)):
+                return [codec.read(body.decode("utf-8-sig"))]
+            lines = (line for line in body.split(b"\n") if line.strip())
+            return [codec.read(line.decode("utf-8-sig")) for line in lines]
         except (ValueError, RecursionError, csv.Error) as error:
             raise UserError(
                 f"{place}: expected {media_type}, to filter or join it; {error}."
@@ -144,6 +146,15 @@ def _joined_json(record: Any, answer: Any) -> dict[str, Any]:  # noqa: ANN401 - 
 def _json(text: str) -> Any:  # noqa: ANN401
     """Return a JSON value; integers keep all their digits, which orjson's do not."""
     return json.loads(text, parse_constant=_no_number)
+
+
+def _is_one(body: bytes) -> bool:
+    """Return whether a body is one JSON value, which may be printed over several lines."""
+    try:
+        _json(body.decode("utf-8-sig"))
+    except ValueError:
+        return False
+    return True
 
 
 def _no_number(text: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from sm_dl.errors import AlgorithmError, PlatformError, UserError
 from sm_dl.files import data_files, renamed_when_done
 from sm_dl.serving import batch
+from sm_dl.serving.association import Association
 from sm_dl.serving.rules import Rules
 from sm_dl.serving.source import opened
 
@@ -46,10 +47,12 @@ def write_outputs(
     the name is removed first: it must not pass for an answer to this one.
 
     Raises:
-        UserError: Some objects failed, each for a reason the log gives.
-        AlgorithmError: The same, and at least one was our fault; or the model is stuck.
+        UserError: Some objects failed, each for a reason the log gives; or all would.
+        AlgorithmError: Some failed, at least one by our fault; or the model is stuck.
         PlatformError: The disk failed; the objects that follow are not tried.
     """
+    if rules.has_filters and rules.content_type:
+        Association(rules, rules.content_type)  # once instead of once per object
     failures: dict[str, UserError | AlgorithmError] = {}
     for key, path in objects.items():
         try:
@@ -76,6 +79,11 @@ def _write_output(submit: batch.Submit, path: Path, key: str, target: Path, rule
             opened(path, key, rules.compression_type) as source,
         ):
             batch.transform(submit, source, sink, name=key, rules=rules)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise UserError(
+            f"{key}: its output {target} would take the place of a folder, or lie in a file. "
+            "Rename the object, or choose another --output."
+        ) from None
     except OSError as error:  # of the sink: those of the source have their own sentence
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise PlatformError(

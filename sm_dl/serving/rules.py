@@ -157,6 +157,7 @@ class Tunables:
     batch_strategy: BatchStrategy | None = None
     max_payload_mb: int | None = None
     max_concurrent_transforms: int | None = None
+    """0 is nothing too, as in the service's API."""
 
     def environment(self) -> dict[str, str]:
         """Return what the platform tells a container: only what the user has set."""
@@ -166,7 +167,7 @@ class Tunables:
             "SAGEMAKER_BATCH_STRATEGY": spelt.get(self.batch_strategy or "MultiRecord")
             if self.batch_strategy
             else None,
-            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": self.max_concurrent_transforms,
+            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": self.max_concurrent_transforms or None,
         }
         return {name: str(value) for name, value in said.items() if value is not None}
 
@@ -186,7 +187,7 @@ class Tunables:
         )
         if payload_mb is not None:
             settled["max_payload_mb"] = payload_mb
-        if self.max_concurrent_transforms is not None:
+        if self.max_concurrent_transforms:
             settled["max_concurrent_transforms"] = self.max_concurrent_transforms
         elif (concurrency := _offered(offered, "MaxConcurrentTransforms")) is not None:
             fitting = LARGEST_PAYLOAD_MB // max(1, payload_mb or Rules.max_payload_mb)

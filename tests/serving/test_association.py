@@ -171,6 +171,20 @@ def test_a_whole_json_document_is_joined_whole():
     assert answer == b'{"id":1,"features":[5],"SageMakerOutput":{"got":[5]}}'
 
 
+def test_an_answer_of_json_may_be_printed_over_several_lines():
+    association = Association(Rules(**LINES, output_filter="$.a"), JSON_LINES)
+    assert association.answer(b"1\n", b'{\n "a": [\n1]\n}\n', JSON, "a.jsonl: line 1") == b"[1]"
+
+
+@STRATEGIES
+def test_json_may_be_split_by_lines(batch_strategy):
+    association = Association(Rules(**JOIN, batch_strategy=batch_strategy), JSON)
+    answer = association.answer(b"[1]\n[2]\n", b"3\n4", JSON, "a.json: lines 1 to 2")
+    assert answer == (
+        b'{"SageMakerInput":[1],"SageMakerOutput":3}\n{"SageMakerInput":[2],"SageMakerOutput":4}'
+    )
+
+
 def test_an_output_filter_works_without_a_join():
     assert transformed(Echo(), b"1\n2\n", **LINES, output_filter="$.got") == b"1\n2\n"
 

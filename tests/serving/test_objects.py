@@ -148,6 +148,21 @@ def test_a_half_output_is_never_seen_under_its_name(make_doubler, folders):
     assert half == [[], [], ["a.json.out"], ["a.json.out"], ["a.json.out", "b.jsonl.out"]]
 
 
+@pytest.mark.parametrize("name", ["a.json.out/x.jsonl", "x.jsonl"])
+def test_an_output_that_cannot_have_its_name_costs_its_object_only(doubler, folders, name):
+    source, output = folders
+    (output / "x.jsonl.out").mkdir(parents=True)
+    (source / name).parent.mkdir(exist_ok=True)
+    (source / name).write_bytes(b"1\n")
+    with pytest.raises(UserError, match=rf"1 of 4 objects have no output: {name}\."):
+        run(doubler, folders)
+
+
+def test_filters_that_no_object_can_pass_are_refused_at_once(doubler, folders):
+    with pytest.raises(UserError, match=r"^content type: filters and join: expected one of"):
+        run(doubler, folders, Rules(content_type="image/png", input_filter="$.a"))
+
+
 def test_a_stuck_model_ends_the_job(folders):
     source, output = folders
     rules = Rules(split_type="Line", invocations_timeout_s=1)

@@ -173,6 +173,12 @@ def test_a_concurrency_that_was_asked_for_is_not_lowered():
         Rules(**settled)
 
 
+def test_a_concurrency_of_zero_is_none():
+    asked = Tunables(max_concurrent_transforms=0)
+    assert asked.settled(OFFERED)["max_concurrent_transforms"] == 4
+    assert asked.environment() == {}
+
+
 def test_a_payload_of_zero_reaches_its_refusal():
     with pytest.raises(UserError, match="maximum payload: 0 asks for"):
         Rules(**Tunables(max_payload_mb=0).settled(OFFERED))

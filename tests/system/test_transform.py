@@ -152,8 +152,28 @@ def test_sigterm_leaves_no_half_output_and_no_archive_folder(model, records, tmp
         text=True,
         env=environment(TMPDIR=str(room)),
     )
-    wait_for(lambda: any(path.stat().st_size for path in output.glob("*")), process)
-    process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=30)
+    with process:
+        try:
+            wait_for(lambda: any(path.stat().st_size for path in output.glob("*")), process)
+            process.send_signal(signal.SIGTERM)
+            said, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (process.returncode, "SIGTERM came before the last object" in said) == (143, True)
     assert [*output.iterdir(), *room.iterdir()] == []
+
+
+def test_a_full_disk_is_exit_code_3_with_one_sentence(model, source, tmp_path):
+    lines = source.read_text() * 200
+    source.write_text(lines)
+    arguments = command(
+        *("transform", "--model", model, "--input", source, "--output", tmp_path / "out"),
+        *("--split-type", "Line", "--max-payload-mb", "1"),
+    )
+    limited = ["bash", "-c", 'ulimit -f 16; exec "$@"', "limited", *arguments]  # of 1024 bytes
+    done = subprocess.run(
+        limited, capture_output=True, text=True, timeout=60, check=False, env=environment()
+    )
+    said = f"Platform Error: {tmp_path}/out/series.jsonl.out: cannot be written (File too large)."
+    assert (done.returncode, said in done.stdout) == (3, True), done.stdout + done.stderr
+    assert list((tmp_path / "out").iterdir()) == []
