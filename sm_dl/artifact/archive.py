@@ -77,7 +77,10 @@ def unpack(path: Path, into: Path) -> None:
             _unpack(file, path.name, into)
     except BaseException as error:
         shutil.rmtree(into, ignore_errors=True)
-        raise _explained(error, path) from error
+        explained = _explained(error, path)
+        if explained is error:
+            raise
+        raise explained from error
 
 
 def pack(folder: Path, path: Path) -> None:

@@ -30,7 +30,7 @@ DOT_BEFORE_BRACKET = re.compile(r"""('[^']*'|"[^"]*")|\.(?=\[)""")
 
 
 @dataclass(frozen=True)
-class Path:
+class Filter:
     """One JSONPath of the service's subset, RFC 9535 otherwise.
 
     Differs from the service's guide: it calls the end of a slice inclusive in prose; here it is
@@ -94,7 +94,7 @@ class Path:
         return node[key]
 
 
-def compiled(place: str, text: str) -> Path:
+def compiled(place: str, text: str) -> Filter:
     """Return a path that was checked.
 
     Raises:
@@ -102,7 +102,8 @@ def compiled(place: str, text: str) -> Path:
     """
     if len(text) > MAX_CHARACTERS:
         raise UserError(
-            f"{place}: expected at most {MAX_CHARACTERS} characters; got {len(text)}: {shown(text)}."
+            f"{place}: expected at most {MAX_CHARACTERS} characters; got {len(text)}: {shown(text)}. "
+            "Shorten it."
         )
     try:
         path = _parsed(text or WHOLE)
@@ -120,7 +121,7 @@ def compiled(place: str, text: str) -> Path:
 
 
 @cache
-def _parsed(text: str) -> Path | None:
+def _parsed(text: str) -> Filter | None:
     """Return the path, or None when it uses more than the service's operators."""
     query = JSONPathEnvironment(strict=True).compile(DOT_BEFORE_BRACKET.sub(r"\1", text))
     steps = []
@@ -130,7 +131,7 @@ def _parsed(text: str) -> Path | None:
         if not all(_is_supported(selector) for selector in segment.selectors):
             return None
         steps.append(tuple(segment.selectors))
-    return Path(text, tuple(steps))
+    return Filter(text, tuple(steps))
 
 
 def _is_supported(selector: JSONPathSelector) -> bool:

@@ -33,7 +33,12 @@ class Remote:
             port = parts.port
         except ValueError:
             parts, port = urlsplit(""), None
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.query
+            or parts.username
+        ):
             raise UserError(
                 f"--endpoint: expected an address such as http://127.0.0.1:8080; got {shown(address)}."
             )
@@ -93,6 +98,10 @@ class Remote:
             return text_response(
                 HTTPStatus.BAD_GATEWAY,
                 f"{self._address}: expected an answer of at most {MAX_ANSWER_BYTES} bytes; got more.",
+            )
+        if answer.length:  # `read` with a limit does not say that the connection broke
+            return text_response(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"{self._address}: the answer is cut short."
             )
         if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
             return text_response(

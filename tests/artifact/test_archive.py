@@ -1,13 +1,18 @@
 """A model.tar.gz is packed the same each time, and a hostile one leaves nothing behind."""
 
+import contextlib
 import gzip
 import io
 import stat
 import subprocess
 import tarfile
+import tempfile
 import tracemalloc
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sm_dl.artifact import archive
 from sm_dl.artifact.archive import model_folder, pack, unpack
@@ -28,6 +33,14 @@ def member(name, content=b"", **fields):
     for key, value in fields.items():
         setattr(one, key, value)
     return one, content
+
+
+def tar(*members):
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.GNU_FORMAT) as to:
+        for one, content in members:
+            to.addfile(one, io.BytesIO(content))
+    return plain.getvalue()
 
 
 def write(path, *members, compresslevel=1):
@@ -309,6 +322,41 @@ def test_a_wrong_checksum_is_refused(room):
 def test_what_is_no_archive_is_refused(room, content):
     (room / "model.tar.gz").write_bytes(content)
     assert "expected a model.tar.gz" in refusal(room)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.data())
+def test_a_damaged_archive_is_unpacked_or_refused_and_writes_nothing_outside(data):
+    with tempfile.TemporaryDirectory() as folder:
+        room = Path(folder)
+        (room / "precious").write_bytes(b"mine")
+        plain = bytearray(tar(member("model.json", b"{}"), member("a/b", b"x"), member("c", b"y")))
+        for _ in range(data.draw(st.integers(1, 4))):
+            plain[data.draw(st.integers(0, 2559))] = data.draw(st.integers(0, 255))
+        (room / "model.tar.gz").write_bytes(gzip.compress(plain, 1))
+        with contextlib.suppress(UserError):
+            unpack(room / "model.tar.gz", room / "into")
+        inside = {path.name for path in room.iterdir()} - {"into"}
+        assert inside == {"precious", "model.tar.gz"}
+        assert not any(path.is_symlink() for path in room.rglob("*"))
+        assert (room / "precious").read_bytes() == b"mine"
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.data())
+def test_a_damaged_header_with_its_checksum_mended_is_unpacked_or_refused(data):
+    with tempfile.TemporaryDirectory() as folder:
+        plain = bytearray(tar(member("model.json", b"{}"), member("a", b"x")))
+        for _ in range(data.draw(st.integers(1, 3))):
+            plain[data.draw(st.integers(1024, 1024 + 511))] = data.draw(st.integers(0, 255))
+        plain[1172:1180] = b" " * 8
+        plain[1172:1180] = b"%06o\0 " % sum(plain[1024:1536])
+        room = Path(folder)
+        (room / "model.tar.gz").write_bytes(gzip.compress(plain, 1))
+        with contextlib.suppress(UserError):
+            unpack(room / "model.tar.gz", room / "into")
+        assert {path.name for path in room.iterdir()} <= {"into", "model.tar.gz"}
+        assert all(path.is_file() or path.is_dir() for path in room.rglob("*"))
 
 
 def test_an_empty_archive_is_refused(room):

@@ -1,5 +1,6 @@
 """What a model is sent and what is written, when a job filters and joins."""
 
+import contextlib
 import csv
 import io
 
@@ -287,6 +288,21 @@ def test_without_filters_nothing_is_opened(make_doubler):
     rules = Rules(**LINES)
     batch.transform(submit, io.BytesIO(content), io.BytesIO(), name="a.jsonl", rules=rules)
     assert bodies == [content]
+
+
+@steady
+@given(
+    st.sampled_from([CSV, JSON, JSON_LINES]),
+    st.sampled_from(["$", "$[0]", "$.a", "$[1:]", "$.*"]),
+    st.binary(max_size=40),
+    st.binary(max_size=40),
+)
+def test_no_bytes_break_a_join(media_type, path, record, answer):
+    association = Association(Rules(**JOIN, input_filter=path, output_filter=path), media_type)
+    with contextlib.suppress(UserError):
+        assert isinstance(association.request(record, "a: line 1"), bytes)
+    with contextlib.suppress(UserError):
+        assert isinstance(association.answer(record, answer, media_type, "a: line 1"), bytes)
 
 
 cells = st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), max_size=5)

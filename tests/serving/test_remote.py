@@ -26,7 +26,7 @@ class Container(ThreadingHTTPServer):
         self.parameters, self.answers = parameters, list(answers)
         self.lock = threading.Lock()
         self.headers, self.bodies = [], []
-        self.under_way = self.most = 0
+        self.under_way = self.most = self.missing_bytes = 0
 
     @property
     def address(self):
@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, status, body):
         self.send_response(status)
         self.send_header("content-type", "application/jsonlines")
-        self.send_header("content-length", str(len(body)))
+        self.send_header("content-length", str(len(body) + self.server.missing_bytes))
         if 300 <= status < 400:
             self.send_header("location", "/elsewhere")
         self.end_headers()
@@ -176,6 +176,13 @@ def test_an_endpoint_that_goes_away_answers_503():
     assert (response.status, b"cannot be reached" in response.body) == (503, True)
 
 
+def test_an_answer_that_is_cut_short_is_none():
+    with running() as container:
+        container.missing_bytes = 1
+        response = Remote(container.address).post(Call(body=b"1"), timeout_s=5)
+    assert (response.status, b"the answer is cut short" in response.body) == (503, True)
+
+
 def test_an_endpoint_that_is_silent_answers_504():
     with running() as container:
         response = Remote(container.address).post(Call(body=b"1"), timeout_s=0.001)
@@ -191,6 +198,7 @@ def test_an_endpoint_that_is_silent_answers_504():
         "http://a:x",
         "http://a:99999",
         "http://a?b",
+        "http://me:secret@a",
         "",
         "[",
         "http://[",
