@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from sm_dl.data import recordio, tfrecord
+from sm_dl.data import tfrecord
 from sm_dl.errors import UserError
+from sm_dl.serving import framing
 from sm_dl.serving.rules import Rules
 from sm_dl.serving.source import Source, unreadable
 
@@ -69,9 +70,9 @@ def _framed(source: Source, name: str, rules: Rules) -> Iterator[_Record]:
     A single record may be an image, which nobody expects in a frame; several need the frames to be
     told apart. The API reference says so of "padding"; the SDK's local mode unwraps too.
     """
-    framing = recordio if rules.split_type == "RecordIO" else tfrecord
+    kind = framing if rules.split_type == "RecordIO" else tfrecord
     is_single = rules.batch_strategy == "SingleRecord"
-    read = framing.read_records if is_single else framing.read_frames
+    read = kind.read_records if is_single else kind.read_frames
     records = read(cast("BinaryIO", source), name, rules.max_payload_bytes)
     for number, content in enumerate(records, start=1):
         if len(content) > rules.max_payload_bytes:  # its frame made it so

@@ -5,11 +5,11 @@ import itertools
 
 import pytest
 
-from sm_dl.data.recordio import framed
 from sm_dl.errors import PlatformError, UserError
 from sm_dl.serving.rules import Rules
 from sm_dl.serving.splitting import payloads
 from tests.data.test_tfrecord import written
+from tests.serving.calls import framed
 
 LINES = b"1\n2\n3\n"
 MIB = 1024 * 1024

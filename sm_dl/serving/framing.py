@@ -1,4 +1,4 @@
-"""RecordIO framing, as MXNet writes it: records cut out of a stream, and put into one.
+"""RecordIO records cut out of an object, alone or in their frames, none larger than a payload.
 
 A record is one part or several: magic, a word of part flag and length, the bytes, zeros up to a
 multiple of four. MXNet's writer cuts a record where the magic lies in it at a multiple of four and
@@ -15,8 +15,7 @@ MAGIC = 0xCED7230A
 MAGIC_BYTES = MAGIC.to_bytes(4, "little")
 HEADER = struct.Struct("<II")
 LENGTH_BITS = 29
-MAX_RECORD_BYTES = (1 << LENGTH_BITS) - 1
-"""The length field of a part can say no more."""
+LENGTH_MASK = (1 << LENGTH_BITS) - 1
 WHOLE, FIRST, MIDDLE, LAST = range(4)
 
 
@@ -27,7 +26,7 @@ class _Part(NamedTuple):
     padding: bytes
 
 
-def read_records(stream: BinaryIO, name: str, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[bytes]:
+def read_records(stream: BinaryIO, name: str, max_bytes: int) -> Iterator[bytes]:
     """Yield the payloads of `stream` in order, holding one record in memory at a time.
 
     Args:
@@ -42,44 +41,13 @@ def read_records(stream: BinaryIO, name: str, max_bytes: int = MAX_RECORD_BYTES)
         yield MAGIC_BYTES.join(part.content for part in parts)
 
 
-def read_frames(stream: BinaryIO, name: str, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[bytes]:
+def read_frames(stream: BinaryIO, name: str, max_bytes: int) -> Iterator[bytes]:
     """Yield each record of `stream` as it stands, frame and padding included.
 
     Args and errors are those of `read_records`.
     """
     for parts in _records(stream, name, max_bytes):
         yield b"".join(piece for part in parts for piece in part[1:])
-
-
-def framed(payload: bytes) -> bytes:
-    """Return one record as MXNet writes it.
-
-    Raises:
-        UserError: The payload is longer than the format can say.
-    """
-    if len(payload) > MAX_RECORD_BYTES:
-        raise UserError(
-            f"a RecordIO record: expected at most {MAX_RECORD_BYTES} bytes; got {len(payload)}."
-        )
-    contents = _cut_at_magic(payload)
-    last = len(contents) - 1
-    flags = [FIRST, *[MIDDLE] * (last - 1), LAST] if last else [WHOLE]
-    return b"".join(
-        HEADER.pack(MAGIC, flag << LENGTH_BITS | len(content)) + content + bytes(-len(content) % 4)
-        for flag, content in zip(flags, contents, strict=True)
-    )
-
-
-def _cut_at_magic(payload: bytes) -> list[bytes]:
-    contents = []
-    start = found = 0
-    while (found := payload.find(MAGIC_BYTES, found)) >= 0:
-        if found % 4:
-            found += 1
-            continue
-        contents.append(payload[start:found])
-        start = found = found + len(MAGIC_BYTES)
-    return [*contents, payload[start:]]
 
 
 def _records(stream: BinaryIO, name: str, max_bytes: int) -> Iterator[list[_Part]]:
@@ -117,7 +85,7 @@ def _parse(header: bytes, place: str, *, is_inside: bool) -> tuple[int, int]:
     if len(header) < HEADER.size:
         raise _cut_short(place)
     word: int = HEADER.unpack(header)[1]
-    flag, length = word >> LENGTH_BITS, word & MAX_RECORD_BYTES
+    flag, length = word >> LENGTH_BITS, word & LENGTH_MASK
     expected = (MIDDLE, LAST) if is_inside else (WHOLE, FIRST)
     if flag not in expected:
         raise UserError(

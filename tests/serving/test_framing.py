@@ -1,4 +1,4 @@
-"""RecordIO frames: what MXNet wrote is read, what we write MXNet would have written."""
+"""RecordIO frames: what MXNet and the SDK wrote is cut out of a stream, nothing larger than asked."""
 
 import io
 import os
@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sm_dl.data.recordio import MAGIC_BYTES, framed, read_frames, read_records
 from sm_dl.errors import UserError
+from sm_dl.serving.framing import MAGIC_BYTES, read_frames, read_records
+from tests.serving.calls import framed
 
 steady = settings(derandomize=True, deadline=None)
 MULTIPART = {
@@ -33,8 +34,8 @@ payloads = st.lists(
 )
 
 
-def read(content, **limits):
-    return list(read_records(io.BytesIO(content), "train/a.rec", **limits))
+def read(content, max_bytes=1000):
+    return list(read_records(io.BytesIO(content), "train/a.rec", max_bytes))
 
 
 def refusal(content, **limits):
@@ -66,7 +67,7 @@ def test_what_was_written_is_read(records):
 @given(payloads)
 def test_frames_are_the_bytes_of_the_stream(records):
     content = b"".join(map(framed, records))
-    frames = list(read_frames(io.BytesIO(content), "a.rec"))
+    frames = list(read_frames(io.BytesIO(content), "a.rec", 1000))
     assert (b"".join(frames), len(frames)) == (content, len(records))
 
 
@@ -156,5 +157,5 @@ def test_a_fifo_is_read_as_it_fills(tmp_path):
     writer = threading.Thread(target=fifo.write_bytes, args=[framed(b"x" * 100_000) * 3])
     writer.start()
     with fifo.open("rb") as stream:
-        assert [len(record) for record in read_records(stream, "train")] == [100_000] * 3
+        assert [len(record) for record in read_records(stream, "train", 100_000)] == [100_000] * 3
     writer.join()
