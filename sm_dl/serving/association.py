@@ -7,9 +7,12 @@ object is not split; JSON Lines and CSV are one a line.
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from sm_dl.content_types import CSV, JSON, JSON_LINES, parse
 from sm_dl.errors import UserError, shown
@@ -19,6 +22,10 @@ from sm_dl.serving.settings import BYTES_PER_MB
 
 INPUT_KEY, OUTPUT_KEY = "SageMakerInput", "SageMakerOutput"
 OPENED_TYPES = (JSON, JSON_LINES, CSV)
+ZEROS_FOR_DIGITS = bytes(ord("0") if chr(byte).isdecimal() else byte for byte in range(256))
+LONG_NUMBER = b"0" * 19
+"""With the digits made zeros: may be an integer of more than 64 bits, of which orjson makes a float."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -102,11 +109,12 @@ class Association:
     def _read(self, body: bytes, media_type: str, place: str) -> list[Any]:
         codec = _codec(media_type, place)
         is_json = parse(media_type).name == JSON
+        body = body.removeprefix(BYTE_ORDER_MARK)
         try:
             if is_json and (self.rules.split_type == "None" or _is_one(body)):
-                return [codec.read(body.decode("utf-8-sig"))]
+                return [codec.read(body)]
             lines = (line for line in body.split(b"\n") if line.strip())
-            return [codec.read(line.decode("utf-8-sig")) for line in lines]
+            return [codec.read(line) for line in lines]
         except (ValueError, RecursionError, csv.Error) as error:
             raise UserError(
                 f"{place}: expected {media_type}, to filter or join it; {error}."
@@ -115,7 +123,7 @@ class Association:
 
 @dataclass(frozen=True)
 class _Codec:
-    read: Callable[[str], Any]
+    read: Callable[[bytes], Any]
     write: Callable[[Any], bytes]
 
 
@@ -132,8 +140,8 @@ def _codec(media_type: str, place: str) -> _Codec:
 def _written(documents: Sequence[Any], codec: _Codec, place: str) -> bytes:
     try:
         return b"\n".join(codec.write(document) for document in documents)
-    except ValueError as error:  # 1e999 is read as infinity, which JSON cannot say
-        raise UserError(f"{place}: expected numbers that fit 64 bits; {error}.") from None
+    except RecursionError:
+        raise UserError(f"{place}: expected JSON that is less deeply nested; flatten it.") from None
 
 
 def _joined_json(record: Any, answer: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
@@ -143,15 +151,27 @@ def _joined_json(record: Any, answer: Any) -> dict[str, Any]:  # noqa: ANN401 - 
     return {INPUT_KEY: record, OUTPUT_KEY: answer}
 
 
-def _json(text: str) -> Any:  # noqa: ANN401
-    """Return a JSON value; integers keep all their digits, which orjson's do not."""
-    return json.loads(text, parse_constant=_no_number)
+def _json(text: bytes) -> Any:  # noqa: ANN401
+    """Return a JSON value, with every digit of its integers."""
+    if LONG_NUMBER not in text.translate(ZEROS_FOR_DIGITS):
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:  # or half of a surrogate pair, which the slow one reads
+            pass
+    return json.loads(text.decode(), parse_constant=_no_number, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{shown(text)} is too large a number")
+    return number
 
 
 def _is_one(body: bytes) -> bool:
     """Return whether a body is one JSON value, which may be printed over several lines."""
     try:
-        _json(body.decode("utf-8-sig"))
+        _json(body)
     except ValueError:
         return False
     return True
@@ -162,16 +182,15 @@ def _no_number(text: str) -> None:
 
 
 def _json_bytes(document: Any) -> bytes:  # noqa: ANN401
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     try:
-        return text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair can only be escaped
-        return json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:  # a long integer, or half of a surrogate pair
+        return json.dumps(document, separators=(",", ":")).encode()
 
 
-def _row(text: str) -> list[str]:
+def _row(text: bytes) -> list[str]:
     csv.field_size_limit(LARGEST_PAYLOAD_MB * BYTES_PER_MB)  # the default is 128 KiB
-    return next(csv.reader([text], strict=True))
+    return next(csv.reader([text.decode()], strict=True))
 
 
 def _row_bytes(row: Any) -> bytes:  # noqa: ANN401

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import json
 
 import orjson
 import pytest
@@ -226,8 +227,25 @@ def test_a_record_that_is_no_json_is_bad(record):
 
 
 def test_a_number_that_json_cannot_say_is_bad():
-    with pytest.raises(UserError, match=r"line 1: expected numbers that fit 64 bits"):
+    with pytest.raises(UserError, match=r"'1e999' is too large a number"):
         transformed(Echo(), b"[1e999]\n", **JOIN, input_filter="$[0:]")
+
+
+@pytest.mark.parametrize("value", [b"[" * 300 + b"]" * 300, b"[" * 700 + b"]" * 700])
+def test_deep_records_survive_or_are_bad(value):
+    association = Association(Rules(**LINES, input_filter="$.a"), JSON_LINES)
+    try:
+        assert association.request(b'{"a":%b}' % value, "a.jsonl: line 1") == value
+    except UserError as error:
+        assert "deeply nested" in str(error)  # noqa: PT017 - either is right
+
+
+@steady
+@given(st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_survives(number):
+    association = Association(Rules(**LINES, input_filter="$.a"), JSON_LINES)
+    record = json.dumps({"a": number}).encode()
+    assert json.loads(association.request(record, "a.jsonl: line 1")) == number
 
 
 def test_a_record_without_what_the_filter_names_is_bad():
