@@ -8,8 +8,9 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import orjson
@@ -25,6 +26,7 @@ OPENED_TYPES = (JSON, JSON_LINES, CSV)
 ZEROS_FOR_DIGITS = bytes(ord("0") if chr(byte).isdecimal() else byte for byte in range(256))
 LONG_NUMBER = b"0" * 19
 """With the digits made zeros: may be an integer of more than 64 bits, of which orjson makes a float."""
+MISSING: Any = object()
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -65,7 +67,7 @@ class Association:
         if not path.steps:
             return body
         codec = _codec(self.content_type, place)
-        documents = [path.select(one) for one in self._read(body, self.content_type, place)]
+        documents = map(path.select, self._read(body, self.content_type, place))
         filtered = _written(documents, codec, place)
         if len(filtered) > self.rules.max_payload_bytes:  # an index may be named many times
             raise UserError(
@@ -87,38 +89,37 @@ class Association:
         if self.rules.is_joined:
             documents = self._joined(body, documents, answer_type, place)
         path = compiled("output filter", self.rules.output_filter)
-        return _written([path.select(one) for one in documents], codec, place)
+        return _written(map(path.select, documents), codec, place)
 
     def _joined(
-        self, body: bytes, answers: Sequence[Any], answer_type: str, place: str
-    ) -> list[Any]:
+        self, body: bytes, answers: Iterable[Any], answer_type: str, place: str
+    ) -> Iterator[Any]:
         check_joined_types(self.content_type, answer_type)
         records = self._read(body, self.content_type, place)
-        if len(records) != len(answers):
-            raise UserError(
-                f"{place}: join source Input: expected one answer for each of {len(records)} "
-                f"records; got {len(answers)}. Set batch strategy SingleRecord and split type "
-                "Line, or leave the join out."
-            )
         is_csv = parse(answer_type).name == CSV
-        return [
-            record + answer if is_csv else _joined_json(record, answer)
-            for record, answer in zip(records, answers, strict=True)
-        ]
+        for record, answer in zip_longest(records, answers, fillvalue=MISSING):
+            if record is MISSING or answer is MISSING:
+                raise UserError(
+                    f"{place}: join source Input: expected one answer for each record; got "
+                    f"{'fewer' if answer is MISSING else 'more'}. Set batch strategy SingleRecord "
+                    "and split type Line, or leave the join out."
+                )
+            yield record + answer if is_csv else _joined_json(record, answer)
 
-    def _read(self, body: bytes, media_type: str, place: str) -> list[Any]:
+    def _read(self, body: bytes, media_type: str, place: str) -> Iterator[Any]:
+        """Yield the documents of a body, one at a time: opened they are many times larger."""
         codec = _codec(media_type, place)
         is_json = parse(media_type).name == JSON
         body = body.removeprefix(BYTE_ORDER_MARK)
-        try:
-            if is_json and (self.rules.split_type == "None" or _is_one(body)):
-                return [codec.read(body)]
-            lines = (line for line in body.split(b"\n") if line.strip())
-            return [codec.read(line) for line in lines]
-        except (ValueError, RecursionError, csv.Error) as error:
-            raise UserError(
-                f"{place}: expected {media_type}, to filter or join it; {error}."
-            ) from None
+        is_one = is_json and (self.rules.split_type == "None" or _is_one(body))
+        for line in [body] if is_one else io.BytesIO(body):
+            if is_one or line.strip():
+                try:
+                    yield codec.read(line)
+                except (ValueError, RecursionError, csv.Error) as error:
+                    raise UserError(
+                        f"{place}: expected {media_type}, to filter or join it; {error}."
+                    ) from None
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _codec(media_type: str, place: str) -> _Codec:
     return _Codec(_row, _row_bytes) if name == CSV else _Codec(_json, _json_bytes)
 
 
-def _written(documents: Sequence[Any], codec: _Codec, place: str) -> bytes:
+def _written(documents: Iterable[Any], codec: _Codec, place: str) -> bytes:
     try:
         return b"\n".join(codec.write(document) for document in documents)
     except RecursionError:

@@ -267,7 +267,7 @@ def joined_with(body, content_type=JSON_LINES, content=b"1\n2\n", **rules):
 @pytest.mark.parametrize("answers", [b"", b"1\n", b"1\n2\n3\n"])
 def test_a_join_needs_an_answer_for_each_record(answers):
     with pytest.raises(
-        UserError, match="expected one answer for each of 2 records; got"
+        UserError, match=r"expected one answer for each record; got (fewer|more)"
     ) as refused:
         joined_with(answers)
     assert "Set batch strategy SingleRecord" in str(refused.value)
