@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-CSV = "text/csv"
 JSON = "application/json"
 JSON_LINES = "application/jsonlines"
 PARQUET = "application/x-parquet"
+CSV = "text/csv"
 
 ALIASES = {
     "csv": CSV,

@@ -7,7 +7,7 @@ from typing import BinaryIO, cast
 
 from sm_dl.data import tfrecord
 from sm_dl.errors import UserError
-from sm_dl.serving import framing
+from sm_dl.serving import record_frames
 from sm_dl.serving.rules import Rules
 from sm_dl.serving.source import Source, unreadable
 
@@ -70,7 +70,7 @@ def _framed(source: Source, name: str, rules: Rules) -> Iterator[_Record]:
     A single record may be an image, which nobody expects in a frame; several need the frames to be
     told apart. The API reference says so of "padding"; the SDK's local mode unwraps too.
     """
-    kind = framing if rules.split_type == "RecordIO" else tfrecord
+    kind = record_frames if rules.split_type == "RecordIO" else tfrecord
     is_single = rules.batch_strategy == "SingleRecord"
     read = kind.read_records if is_single else kind.read_frames
     records = read(cast("BinaryIO", source), name, rules.max_payload_bytes)

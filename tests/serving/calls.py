@@ -4,8 +4,8 @@ import io
 from concurrent.futures import Future
 
 from sm_dl.serving import batch
-from sm_dl.serving.framing import MAGIC_BYTES
 from sm_dl.serving.invoke import invoke
+from sm_dl.serving.record_frames import MAGIC_BYTES
 from sm_dl.serving.rules import Rules
 
 
