@@ -9,20 +9,22 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import get_args
+from typing import Any, Protocol, get_args
 
 from sm_dl import registry
 from sm_dl.artifact.archive import model_folder
+from sm_dl.contract.codec import Predictor
 from sm_dl.engine import machine
 from sm_dl.errors import StoppedError, UserError
 from sm_dl.job.log import start_logging
 from sm_dl.job.outcome import run_to_exit_code
 from sm_dl.serving import batch, rules
-from sm_dl.serving.invoke import invoke
+from sm_dl.serving.invoke import Call, Response, invoke
 from sm_dl.serving.objects import input_objects, write_outputs
 from sm_dl.serving.remote import Remote, RemoteCalls
 from sm_dl.serving.rules import Rules, Tunables
@@ -30,7 +32,36 @@ from sm_dl.serving.settings import Settings
 from sm_dl.serving.worker import Worker
 
 BATCH_VARIABLE = "SAGEMAKER_BATCH"
-WORKER_STOP_S = 2
+CLOSE_S = 2
+
+
+class Model(Protocol):
+    """What answers the calls of a transform."""
+
+    def submit(self, call: Call) -> Future[Response]:
+        """Return the answer to one call, to come."""
+        ...
+
+    def close(self, timeout_s: float) -> bool:
+        """Return whether its threads have ended within the time."""
+        ...
+
+
+class OneThread:
+    """A model of this process, which answers one call after the other."""
+
+    def __init__(self, predictor: Predictor[Any, Any]) -> None:
+        """Start the thread."""
+        self._predictor = predictor
+        self._worker = Worker()
+
+    def submit(self, call: Call) -> Future[Response]:
+        """Return the answer to one call, to come."""
+        return self._worker.submit(partial(invoke, self._predictor, call))
+
+    def close(self, timeout_s: float) -> bool:
+        """Return whether the thread has ended within the time."""
+        return self._worker.stop(timeout_s)
 
 
 class _Sigterm(BaseException):
@@ -42,20 +73,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     start_logging()
     machine.prepare()
-    workers: list[Worker] = []
-    code = run_to_exit_code(lambda: transform(arguments, workers), None)
-    if not all(worker.stop(WORKER_STOP_S) for worker in workers):  # still inside the model
+    models: list[Model] = []
+    code = run_to_exit_code(lambda: transform(arguments, models), None)
+    if not all(model.close(CLOSE_S) for model in models):  # a thread is still inside
         logging.shutdown()
         os._exit(code)  # an ordinary exit under a thread that runs native code can abort
     return code
 
 
-def transform(arguments: argparse.Namespace, workers: list[Worker]) -> None:
+def transform(arguments: argparse.Namespace, models: list[Model]) -> None:
     """Write one output object for each input object, by a model or an endpoint.
 
     Args:
         arguments: What the user has asked for.
-        workers: Gets the threads that were started; the caller stops them.
+        models: Gets what was started; the caller closes it.
     Raises:
         StoppedError: SIGTERM came; objects that were finished have their outputs.
     """
@@ -67,23 +98,17 @@ def transform(arguments: argparse.Namespace, workers: list[Worker]) -> None:
         objects = input_objects(arguments.input, arguments.output)
         _make(arguments.output)
         if remote:
-            workers += [Worker() for _ in range(settled.max_concurrent_transforms)]
-            calls = RemoteCalls(remote, workers, settled.invocations_timeout_s)
-            write_outputs(calls.submit, objects, arguments.output, settled)
+            num_threads = settled.max_concurrent_transforms
+            models.append(RemoteCalls(remote, num_threads, settled.invocations_timeout_s))
+            write_outputs(models[0].submit, objects, arguments.output, settled)
             return
         # before the load: a predictor answers batches differently
         os.environ.update(tunables.environment() | {BATCH_VARIABLE: "true"})
         with model_folder(arguments.model) as folder:
             predictor = registry.load(folder)
             batch.check(predictor, settled)
-            worker = Worker()
-            workers.append(worker)
-            write_outputs(
-                lambda call: worker.submit(partial(invoke, predictor, call)),
-                objects,
-                arguments.output,
-                settled,
-            )
+            models.append(OneThread(predictor))
+            write_outputs(models[0].submit, objects, arguments.output, settled)
 
 
 @contextmanager

@@ -1,17 +1,19 @@
 """A model behind HTTP: what batch transform needs of a running container, of ours or of any other."""
 
+import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from queue import SimpleQueue
 from urllib.parse import urlsplit
 
 import orjson
 
 from sm_dl.errors import PlatformError, UserError, shown
 from sm_dl.serving.invoke import Call, Response, text_response
-from sm_dl.serving.worker import Worker
 
 MAX_ANSWER_BYTES = 1 << 28
 """Of one payload. Forecasts with samples are many times larger than the request."""
@@ -112,17 +114,40 @@ class Remote:
 
 
 class RemoteCalls:
-    """Sends as many calls at once as there are workers, each to the one that waits longest."""
+    """Sends so many calls at once. The threads are daemons: an endpoint may never answer."""
 
-    def __init__(self, remote: Remote, workers: list[Worker], timeout_s: float) -> None:
-        """Keep what a call needs; the workers belong to the caller, who stops them."""
+    def __init__(self, remote: Remote, num_threads: int, timeout_s: float) -> None:
+        """Start the threads."""
         self._remote = remote
-        self._workers = workers
         self._timeout_s = timeout_s
-        self._num_sent = 0
+        self._waiting: SimpleQueue[tuple[Future[Response], Call] | None] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._send, name="endpoint", daemon=True)
+            for _ in range(num_threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, call: Call) -> Future[Response]:
         """Return the answer to one call, to come."""
-        worker = self._workers[self._num_sent % len(self._workers)]
-        self._num_sent += 1
-        return worker.submit(partial(self._remote.post, call, self._timeout_s))
+        future: Future[Response] = Future()
+        self._waiting.put((future, call))
+        return future
+
+    def close(self, timeout_s: float) -> bool:
+        """Return whether every thread has ended, after what was submitted, within the time."""
+        deadline = time.monotonic() + timeout_s
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join(max(0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _send(self) -> None:
+        while waiting := self._waiting.get():
+            future, call = waiting
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(self._remote.post(call, self._timeout_s))
+                except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
+                    future.set_exception(error)
