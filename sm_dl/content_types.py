@@ -9,7 +9,6 @@ PARQUET = "application/x-parquet"
 CSV = "text/csv"
 
 ALIASES = {
-    "csv": CSV,
     "json": JSON_LINES,  # a channel's shorthand: a training file is never one JSON document
     "jsonl": JSON_LINES,
     "jsonlines": JSON_LINES,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sm_dl.content_types import ALIASES, CSV, JSON, JSON_LINES, PARQUET, negotiate, parse
+from sm_dl.content_types import ALIASES, JSON, JSON_LINES, PARQUET, negotiate, parse
 
 OFFERED = (JSON, JSON_LINES)
 steady = settings(derandomize=True, deadline=None)
@@ -12,7 +12,7 @@ steady = settings(derandomize=True, deadline=None)
 
 @pytest.mark.parametrize("alias", ALIASES)
 def test_every_alias_means_a_type_that_has_a_name(alias: str) -> None:
-    assert parse(alias).name in {CSV, JSON, JSON_LINES, PARQUET}
+    assert parse(alias).name in {JSON, JSON_LINES, PARQUET}
 
 
 @pytest.mark.parametrize("alias", ALIASES)

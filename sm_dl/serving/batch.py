@@ -60,8 +60,9 @@ def check(predictor: Predictor[Any, Any], rules: Rules) -> None:
 def transform(submit: Submit, source: Source, sink: BinaryIO, *, name: str, rules: Rules) -> None:
     """Write the answers for all records of `source` to `sink`, in order.
 
-    At most `max_concurrent_transforms` payloads and their answers are held: the next is read when
-    the oldest has been written.
+    At most `max_concurrent_transforms` payloads are under way: the next is read when the oldest
+    has been answered and written. Memory holds these, their answers, and the one record that did
+    not fit into the last of them.
 
     Args:
         submit: Begins a call of the model.

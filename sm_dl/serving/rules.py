@@ -41,7 +41,7 @@ class Rules:
     object is sent as it stands, which no model here reads.
     """
     split_type: SplitType = "None"
-    """"None" sends the whole object as one payload."""
+    """None sends the whole object as one payload."""
     batch_strategy: BatchStrategy = "MultiRecord"
     """How many records one payload holds: as many as fit, or one."""
     assemble_with: Assembly = "None"
@@ -58,7 +58,7 @@ class Rules:
     output_filter: str = WHOLE
     """JSONPath: what of each answer, joined or not, is written."""
     join_source: JoinSource = "None"
-    """"Input" writes each record, as it was before the filter, with its answer."""
+    """Input writes each record, as it was before the filter, with its answer."""
 
     def __post_init__(self) -> None:
         """Refuse what no object can satisfy.

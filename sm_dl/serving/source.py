@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from typing_extensions import override
 
-from sm_dl.content_types import ALIASES
+from sm_dl.content_types import ALIASES, CSV
 from sm_dl.errors import PlatformError, UserError
 from sm_dl.serving.rules import Compression
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 GZIP_SUFFIX = ".gz"
+EXTENSIONS = {**ALIASES, "csv": CSV}
 MAX_EXPANSION = 600
 """Bytes out of one gzipped byte. Series of zeros in JSON Lines reach 400, a bomb 1,000."""
 FREE_EXPANDED_BYTES = 64 * 1024 * 1024
@@ -46,7 +47,7 @@ def type_from_extension(name: str) -> str:
         UserError: The extension tells nothing.
     """
     extension = PurePosixPath(name.lower().removesuffix(GZIP_SUFFIX)).suffix
-    media_type = ALIASES.get(extension.removeprefix("."))
+    media_type = EXTENSIONS.get(extension.removeprefix("."))
     if media_type is None:
         raise UserError(
             f"{name}: the content type cannot be told from the extension {extension!r}. "

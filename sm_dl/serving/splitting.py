@@ -82,12 +82,13 @@ def _framed(source: Source, name: str, rules: Rules) -> Iterator[_Record]:
 
 def _grouped(records: Iterable[_Record], name: str, unit: str, rules: Rules) -> Iterator[Payload]:
     """Yield one record at a time, or as many as fit into a payload."""
-    is_single = rules.batch_strategy == "SingleRecord"
     group: list[_Record] = []
     size_bytes = 0
     for record in records:
-        is_full = is_single or size_bytes + len(record.content) > rules.max_payload_bytes
-        if group and is_full:
+        if rules.batch_strategy == "SingleRecord":
+            yield _payload([record], name, unit)
+            continue
+        if group and size_bytes + len(record.content) > rules.max_payload_bytes:
             yield _payload(group, name, unit)
             group, size_bytes = [], 0
         group.append(record)
