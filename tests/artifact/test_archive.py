@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import io
+import os
 import stat
 import subprocess
 import tarfile
@@ -109,9 +110,14 @@ def test_the_contents_lie_at_the_root(model, tmp_path):
 def test_the_same_files_give_the_same_bytes(model, tmp_path):
     pack(model, tmp_path / "one.tar.gz")
     (model / "model.json").chmod(0o600)
-    (model / "weights.safetensors").touch()
+    os.utime(model / "weights.safetensors", (1, 1))
     pack(model, tmp_path / "two.tar.gz")
     assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "two.tar.gz").read_bytes()
+
+
+def test_an_archive_does_not_tell_when_it_was_packed(model, tmp_path):
+    pack(model, tmp_path / "model.tar.gz")
+    assert (tmp_path / "model.tar.gz").read_bytes()[4:8] == bytes(4)
 
 
 def test_what_a_killed_writer_left_is_not_packed(model, tmp_path):
