@@ -173,7 +173,7 @@ def _is_one(body: bytes) -> bool:
     """Return whether a body is one JSON value, which may be printed over several lines."""
     try:
         _json(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -226,6 +226,14 @@ def test_a_record_that_is_no_json_is_bad(record):
         transformed(Echo(), record + b"\n", **JOIN, input_filter="$[0:]")
 
 
+@pytest.mark.parametrize("split", ["None", "Line"])
+def test_a_document_that_is_nested_without_end_is_bad(split):
+    rules = Rules(split_type=split, assemble_with=split, join_source="Input")
+    association = Association(rules, JSON)
+    with pytest.raises(UserError, match="expected application/json, to filter or join it"):
+        association.answer(b"1\n", b"[" * 100_000, JSON, "a.json: line 1")
+
+
 def test_a_number_that_json_cannot_say_is_bad():
     with pytest.raises(UserError, match=r"'1e999' is too large a number"):
         transformed(Echo(), b"[1e999]\n", **JOIN, input_filter="$[0:]")
