@@ -87,6 +87,10 @@ class Remote:
             return text_response(
                 HTTPStatus.GATEWAY_TIMEOUT, f"{self._address}: no answer within {timeout_s:g} s."
             )
+        except ValueError as error:  # a line break, or a letter that no header can hold
+            return text_response(
+                HTTPStatus.BAD_REQUEST, f"Content-Type or Accept: cannot be sent ({error})."
+            )
         except (OSError, HTTPException) as error:
             return text_response(
                 HTTPStatus.SERVICE_UNAVAILABLE, f"{self._address}: cannot be reached ({error})."

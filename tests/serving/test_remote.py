@@ -176,6 +176,14 @@ def test_an_endpoint_that_goes_away_answers_503():
     assert (response.status, b"cannot be reached" in response.body) == (503, True)
 
 
+@pytest.mark.parametrize("accept", ["text/x\r\nHost: elsewhere", "text/\u017e"])
+def test_a_header_that_cannot_be_sent_is_the_users(accept):
+    with running() as container:
+        response = Remote(container.address).post(Call(body=b"1", accept=accept), timeout_s=5)
+    assert (response.status, b"cannot be sent" in response.body) == (400, True)
+    assert container.bodies == []
+
+
 def test_an_answer_that_is_cut_short_is_none():
     with running() as container:
         container.missing_bytes = 1
