@@ -23,11 +23,11 @@ from sm_dl.engine import machine
 from sm_dl.errors import StoppedError, UserError
 from sm_dl.job.log import start_logging
 from sm_dl.job.outcome import run_to_exit_code
-from sm_dl.serving import batch, rules
+from sm_dl.serving.batch import one_object, rules
+from sm_dl.serving.batch.objects import input_objects, write_outputs
+from sm_dl.serving.batch.remote import Remote, RemoteCalls
+from sm_dl.serving.batch.rules import Rules, Tunables
 from sm_dl.serving.invoke import Call, Response, invoke
-from sm_dl.serving.objects import input_objects, write_outputs
-from sm_dl.serving.remote import Remote, RemoteCalls
-from sm_dl.serving.rules import Rules, Tunables
 from sm_dl.serving.settings import Settings
 from sm_dl.serving.worker import Worker
 
@@ -106,7 +106,7 @@ def transform(arguments: argparse.Namespace, models: list[Model]) -> None:
         os.environ.update(tunables.environment() | {BATCH_VARIABLE: "true"})
         with model_folder(arguments.model) as folder:
             predictor = registry.load(folder)
-            batch.check(predictor, settled)
+            one_object.check(predictor, settled)
             models.append(OneThread(predictor))
             write_outputs(models[0].submit, objects, arguments.output, settled)
 

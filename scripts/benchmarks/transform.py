@@ -18,9 +18,9 @@ from concurrent.futures import Future
 from typing import Any
 
 from sm_dl.content_types import CSV, JSON_LINES
-from sm_dl.serving import batch
+from sm_dl.serving.batch import one_object
+from sm_dl.serving.batch.rules import Rules
 from sm_dl.serving.invoke import Call, Response
-from sm_dl.serving.rules import Rules
 
 NUMBERS = ",".join(f"{number / 7:.4f}" for number in range(100))
 JSON_LINE = b'{"id":12345,"features":[%s]}\n' % NUMBERS.encode()
@@ -89,7 +89,7 @@ def measure(name: str, num_megabytes: int) -> tuple[float, float, float]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()
     with open("/dev/null", "wb") as sink:  # noqa: PTH123 - no path to speak of
-        batch.transform(answer, source, sink, name=name, rules=rules)
+        one_object.transform(answer, source, sink, name=name, rules=rules)
     taken_s = time.process_time() - start
     grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     return num_megabytes / taken_s, num_megabytes * MIB / len(record) / taken_s, grown_mib

@@ -3,7 +3,7 @@
 import pytest
 
 from sm_dl.errors import UserError
-from sm_dl.serving.rules import Rules, Tunables
+from sm_dl.serving.batch.rules import Rules, Tunables
 
 LONG = "$." + "a" * 62
 

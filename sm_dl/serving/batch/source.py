@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from sm_dl.content_types import ALIASES, CSV
 from sm_dl.errors import PlatformError, UserError
-from sm_dl.serving.rules import Compression
+from sm_dl.serving.batch.rules import Compression
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

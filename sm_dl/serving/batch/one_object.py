@@ -14,11 +14,11 @@ from typing import Any, BinaryIO
 
 from sm_dl.contract.codec import Predictor
 from sm_dl.errors import AlgorithmError, UserError
-from sm_dl.serving.association import Association
+from sm_dl.serving.batch.association import Association
+from sm_dl.serving.batch.rules import Rules
+from sm_dl.serving.batch.source import Source, type_from_extension
+from sm_dl.serving.batch.splitting import Payload, payloads
 from sm_dl.serving.invoke import Call, RefusedError, Response, agree, failed
-from sm_dl.serving.rules import Rules
-from sm_dl.serving.source import Source, type_from_extension
-from sm_dl.serving.splitting import Payload, payloads
 
 Submit = Callable[[Call], Future[Response]]
 """Begins one call; its answer comes later. Calls may be answered together and out of order."""

@@ -3,10 +3,10 @@
 import io
 from concurrent.futures import Future
 
-from sm_dl.serving import batch
+from sm_dl.serving.batch import one_object
+from sm_dl.serving.batch.record_frames import MAGIC_BYTES
+from sm_dl.serving.batch.rules import Rules
 from sm_dl.serving.invoke import invoke
-from sm_dl.serving.record_frames import MAGIC_BYTES
-from sm_dl.serving.rules import Rules
 
 
 def submit_to(predictor):
@@ -24,7 +24,7 @@ def transformed(predictor, content, name="part.jsonl", **rules):
     """Return the output object of an input object."""
     sink = io.BytesIO()
     source = io.BytesIO(content) if isinstance(content, bytes) else content
-    batch.transform(submit_to(predictor), source, sink, name=name, rules=Rules(**rules))
+    one_object.transform(submit_to(predictor), source, sink, name=name, rules=Rules(**rules))
     return sink.getvalue()
 
 

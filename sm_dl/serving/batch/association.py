@@ -17,8 +17,8 @@ import orjson
 
 from sm_dl.content_types import CSV, JSON, JSON_LINES, parse
 from sm_dl.errors import UserError, shown
-from sm_dl.serving.filters import compiled
-from sm_dl.serving.rules import LARGEST_PAYLOAD_MB, Rules, check_joined_types
+from sm_dl.serving.batch.filters import compiled
+from sm_dl.serving.batch.rules import LARGEST_PAYLOAD_MB, Rules, check_joined_types
 from sm_dl.serving.settings import BYTES_PER_MB
 
 INPUT_KEY, OUTPUT_KEY = "SageMakerInput", "SageMakerOutput"

@@ -7,9 +7,9 @@ from typing import BinaryIO, cast
 
 from sm_dl.data import tfrecord
 from sm_dl.errors import UserError
-from sm_dl.serving import record_frames
-from sm_dl.serving.rules import Rules
-from sm_dl.serving.source import Source, unreadable
+from sm_dl.serving.batch import record_frames
+from sm_dl.serving.batch.rules import Rules
+from sm_dl.serving.batch.source import Source, unreadable
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import pytest
 
 from sm_dl.content_types import JSON, JSON_LINES
 from sm_dl.errors import AlgorithmError, UserError
-from sm_dl.serving import batch
-from sm_dl.serving.batch import StuckError
+from sm_dl.serving.batch import one_object
+from sm_dl.serving.batch.one_object import StuckError
+from sm_dl.serving.batch.rules import Rules
 from sm_dl.serving.invoke import Response, invoke
-from sm_dl.serving.rules import Rules
-from tests.serving.calls import submit_to, transformed
+from tests.serving.batch.calls import submit_to, transformed
 
 LINES = b"1\n2\n3\n"
 ONE_BY_ONE = {"split_type": "Line", "assemble_with": "Line", "batch_strategy": "SingleRecord"}
@@ -69,7 +69,7 @@ def test_a_failure_of_the_model_is_not_the_users(doubler):
 @pytest.mark.parametrize("rules", [Rules(content_type="text/csv"), Rules(accept="text/csv")])
 def test_types_no_object_can_have_are_refused_at_once(doubler, rules):
     with pytest.raises(UserError, match="got 'text/csv'"):
-        batch.check(doubler, rules)
+        one_object.check(doubler, rules)
 
 
 # --- several payloads under way ----------------------------------------------------------------
@@ -78,7 +78,7 @@ def test_types_no_object_can_have_are_refused_at_once(doubler, rules):
 def run(submit, content, **rules):
     sink = io.BytesIO()
     settled = Rules(**ONE_BY_ONE, **rules)
-    batch.transform(submit, io.BytesIO(content), sink, name="part.jsonl", rules=settled)
+    one_object.transform(submit, io.BytesIO(content), sink, name="part.jsonl", rules=settled)
     return sink.getvalue()
 
 
@@ -136,7 +136,7 @@ def test_the_next_record_is_read_only_when_there_is_room(doubler):
 
     begun, waiting = [], []
     rules = Rules(**ONE_BY_ONE, max_concurrent_transforms=3)
-    batch.transform(submit, Source(b"1\n" * 6), io.BytesIO(), name="a.jsonl", rules=rules)
+    one_object.transform(submit, Source(b"1\n" * 6), io.BytesIO(), name="a.jsonl", rules=rules)
     assert max(begun) < 3
 
 
@@ -212,9 +212,9 @@ def test_a_model_that_never_answers_is_stuck():
 STREAM = """
 import io, resource, sys
 from concurrent.futures import Future
-from sm_dl.serving import batch
+from sm_dl.serving.batch import one_object
 from sm_dl.serving.invoke import Response
-from sm_dl.serving.rules import Rules
+from sm_dl.serving.batch.rules import Rules
 
 LINE = b'{"a":"' + b"x" * 9_000 + b'"}\\n'
 
@@ -241,7 +241,7 @@ filters = {"join_source": "Input"} if sys.argv[1] == "join" else {}
 rules = Rules(split_type="Line", assemble_with="Line", max_payload_mb=1,
               max_concurrent_transforms=4, **filters)
 sink, before = Sink(), peak()
-batch.transform(submit, Source(), sink, name="a.jsonl", rules=rules)
+one_object.transform(submit, Source(), sink, name="a.jsonl", rules=rules)
 print(sink.size, peak() - before)
 """
 
@@ -260,5 +260,5 @@ def test_a_line_without_end_is_read_no_further_than_the_limit(doubler):
     source = io.BytesIO(b"1" * (4 * 2**20))
     rules = Rules(split_type="Line", max_payload_mb=1)
     with pytest.raises(UserError):
-        batch.transform(submit_to(doubler), source, io.BytesIO(), name="a.jsonl", rules=rules)
+        one_object.transform(submit_to(doubler), source, io.BytesIO(), name="a.jsonl", rules=rules)
     assert source.tell() == 2**20 + 1

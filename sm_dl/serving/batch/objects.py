@@ -6,10 +6,10 @@ from pathlib import Path
 
 from sm_dl.errors import AlgorithmError, PlatformError, UserError
 from sm_dl.files import data_files, renamed_when_done
-from sm_dl.serving import batch
-from sm_dl.serving.association import Association
-from sm_dl.serving.rules import Rules
-from sm_dl.serving.source import opened
+from sm_dl.serving.batch import one_object
+from sm_dl.serving.batch.association import Association
+from sm_dl.serving.batch.rules import Rules
+from sm_dl.serving.batch.source import opened
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def input_objects(source: Path, output: Path) -> dict[str, Path]:
 
 
 def write_outputs(
-    submit: batch.Submit, objects: dict[str, Path], output: Path, rules: Rules
+    submit: one_object.Submit, objects: dict[str, Path], output: Path, rules: Rules
 ) -> None:
     """Write `<key>.out` for each object; one that fails leaves none, and the others go on.
 
@@ -57,7 +57,7 @@ def write_outputs(
     for key, path in objects.items():
         try:
             _write_output(submit, path, key, output / (key + OUTPUT_SUFFIX), rules)
-        except batch.StuckError:
+        except one_object.StuckError:
             raise
         except (UserError, AlgorithmError) as error:
             logger.error("%s: %s", error.log_label, error)  # noqa: TRY400 - the sentence is enough
@@ -69,7 +69,9 @@ def write_outputs(
         raise _summary(failures, len(objects))
 
 
-def _write_output(submit: batch.Submit, path: Path, key: str, target: Path, rules: Rules) -> None:
+def _write_output(
+    submit: one_object.Submit, path: Path, key: str, target: Path, rules: Rules
+) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
@@ -78,7 +80,7 @@ def _write_output(submit: batch.Submit, path: Path, key: str, target: Path, rule
             aside.open("wb") as sink,
             opened(path, key, rules.compression_type) as source,
         ):
-            batch.transform(submit, source, sink, name=key, rules=rules)
+            one_object.transform(submit, source, sink, name=key, rules=rules)
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         raise UserError(
             f"{key}: its output {target} would take the place of a folder, or lie in a file. "

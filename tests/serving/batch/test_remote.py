@@ -10,8 +10,8 @@ import pytest
 
 from sm_dl import transform
 from sm_dl.errors import PlatformError, UserError
+from sm_dl.serving.batch.remote import Remote
 from sm_dl.serving.invoke import Call
-from sm_dl.serving.remote import Remote
 
 LOOPBACK = "127.0.0.1"
 

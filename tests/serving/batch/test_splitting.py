@@ -6,10 +6,10 @@ import itertools
 import pytest
 
 from sm_dl.errors import PlatformError, UserError
-from sm_dl.serving.rules import Rules
-from sm_dl.serving.splitting import payloads
+from sm_dl.serving.batch.rules import Rules
+from sm_dl.serving.batch.splitting import payloads
 from tests.data.test_tfrecord import written
-from tests.serving.calls import framed
+from tests.serving.batch.calls import framed
 
 LINES = b"1\n2\n3\n"
 MIB = 1024 * 1024

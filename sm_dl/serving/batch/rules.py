@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from sm_dl.content_types import parse
 from sm_dl.errors import UserError, shown
-from sm_dl.serving.filters import WHOLE, compiled
+from sm_dl.serving.batch.filters import WHOLE, compiled
 from sm_dl.serving.settings import BYTES_PER_MB
 
 SplitType = Literal["None", "Line", "RecordIO", "TFRecord"]

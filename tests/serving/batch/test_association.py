@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from sm_dl.content_types import CSV, JSON, JSON_LINES
 from sm_dl.errors import UserError
-from sm_dl.serving import batch
-from sm_dl.serving.association import Association
-from sm_dl.serving.rules import Rules
-from tests.serving.calls import submit_to, transformed
+from sm_dl.serving.batch import one_object
+from sm_dl.serving.batch.association import Association
+from sm_dl.serving.batch.rules import Rules
+from tests.serving.batch.calls import submit_to, transformed
 
 steady = settings(derandomize=True, deadline=None)
 LINES = {"split_type": "Line", "assemble_with": "Line"}
@@ -312,7 +312,7 @@ def test_without_filters_nothing_is_opened(make_doubler):
 
     content = b" 1\r\n\t2 \n"
     rules = Rules(**LINES)
-    batch.transform(submit, io.BytesIO(content), io.BytesIO(), name="a.jsonl", rules=rules)
+    one_object.transform(submit, io.BytesIO(content), io.BytesIO(), name="a.jsonl", rules=rules)
     assert bodies == [content]
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from jsonpath import JSONPathEnvironment
 
 from sm_dl.errors import UserError
-from sm_dl.serving.filters import compiled
+from sm_dl.serving.batch.filters import compiled
 
 steady = settings(derandomize=True, deadline=None)
 RECORD = {"id": 7, "features": [10, 20, 30, 40, 50], "deep": {"a": {"b": 1}, "c": [2, 3]}, "a.b": 0}

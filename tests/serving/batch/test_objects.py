@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import pytest
 
 from sm_dl.errors import AlgorithmError, PlatformError, UserError
-from sm_dl.serving import objects
-from sm_dl.serving.batch import StuckError
-from sm_dl.serving.rules import Rules
-from tests.serving.calls import submit_to
+from sm_dl.serving.batch import objects
+from sm_dl.serving.batch.one_object import StuckError
+from sm_dl.serving.batch.rules import Rules
+from tests.serving.batch.calls import submit_to
 
 RULES = Rules(split_type="Line", assemble_with="Line", batch_strategy="SingleRecord")
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sm_dl.errors import UserError
-from sm_dl.serving.record_frames import MAGIC_BYTES, read_frames, read_records
-from tests.serving.calls import framed
+from sm_dl.serving.batch.record_frames import MAGIC_BYTES, read_frames, read_records
+from tests.serving.batch.calls import framed
 
 steady = settings(derandomize=True, deadline=None)
 MULTIPART = {

@@ -5,8 +5,8 @@ import gzip
 import pytest
 
 from sm_dl.errors import UserError
-from sm_dl.serving.source import FREE_EXPANDED_BYTES, opened, type_from_extension
-from tests.serving.calls import transformed
+from sm_dl.serving.batch.source import FREE_EXPANDED_BYTES, opened, type_from_extension
+from tests.serving.batch.calls import transformed
 
 MIB = 1024 * 1024
 CONTENT = b"1\n2\n"
