@@ -1,32 +1,65 @@
-"""Transform: `python -m sm_dl.transform --model DIR --input DIR --output DIR`, without a server."""
+"""Transform: `python -m sm_dl.transform --model DIR --input DIR --output DIR`, without a server.
+
+`--endpoint http://127.0.0.1:8080` in place of `--model` asks a running container, ours or any other.
+"""
 
 import argparse
-import gzip
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Protocol, get_args
 
 from sm_dl import registry
+from sm_dl.artifact.archive import model_folder
 from sm_dl.contract.codec import Predictor
 from sm_dl.engine import machine
-from sm_dl.errors import AlgorithmError, UserError
-from sm_dl.files import data_files, renamed_when_done
+from sm_dl.errors import UserError
+from sm_dl.job import stop
 from sm_dl.job.log import start_logging
 from sm_dl.job.outcome import run_to_exit_code
-from sm_dl.serving import batch
+from sm_dl.serving.batch import one_object, rules
+from sm_dl.serving.batch.objects import input_objects, write_outputs
+from sm_dl.serving.batch.remote import Remote, RemoteCalls
+from sm_dl.serving.batch.rules import Rules, Tunables
+from sm_dl.serving.invoke import Call, Response, invoke
 from sm_dl.serving.settings import Settings
-
-logger = logging.getLogger(__name__)
+from sm_dl.serving.worker import Worker
 
 BATCH_VARIABLE = "SAGEMAKER_BATCH"
-SPLIT_TYPES = ("None", "Line", "RecordIO", "TFRecord")
-STRATEGIES = ("MultiRecord", "SingleRecord")
-ASSEMBLIES = ("None", "Line")
-OUTPUT_SUFFIX = ".out"
-MAX_NAMES_SHOWN = 20
+CLOSE_S = 2
+
+
+class Model(Protocol):
+    """What answers the calls of a transform."""
+
+    def submit(self, call: Call) -> Future[Response]:
+        """Return the answer to one call, to come."""
+        ...
+
+    def close(self, timeout_s: float) -> bool:
+        """Return whether its threads have ended within the time."""
+        ...
+
+
+class OneThread:
+    """A model of this process, which answers one call after the other."""
+
+    def __init__(self, predictor: Predictor[Any, Any]) -> None:
+        """Start the thread."""
+        self._predictor = predictor
+        self._worker = Worker()
+
+    def submit(self, call: Call) -> Future[Response]:
+        """Return the answer to one call, to come."""
+        return self._worker.submit(partial(invoke, self._predictor, call))
+
+    def close(self, timeout_s: float) -> bool:
+        """Return whether the thread has ended within the time."""
+        return self._worker.stop(timeout_s)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,38 +67,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     start_logging()
     machine.prepare()
-    return run_to_exit_code(lambda: transform(arguments), None)
+    models: list[Model] = []
+    with stop.listening():
+        code = run_to_exit_code(lambda: transform(arguments, models), None)
+    if not all(model.close(CLOSE_S) for model in models):  # a thread is still inside
+        logging.shutdown()
+        os._exit(code)  # an ordinary exit under a thread that runs native code can abort
+    return code
 
 
-def transform(arguments: argparse.Namespace) -> None:
-    """Load the model and write one output object for each input object."""
-    rules = _rules(arguments)
+def transform(arguments: argparse.Namespace, models: list[Model]) -> None:
+    """Write one output object for each input object, by a model or an endpoint.
+
+    Args:
+        arguments: What the user has asked for.
+        models: Gets what was started; the caller closes it.
+    """
+    remote = Remote(arguments.endpoint) if arguments.endpoint else None
+    offered = remote.execution_parameters() if remote else _execution_parameters()
+    tunables = _tunables(arguments)
+    settled = _rules(arguments, tunables.settled(offered))
     objects = input_objects(arguments.input, arguments.output)
     _make(arguments.output)
-    os.environ[BATCH_VARIABLE] = "true"  # before the load: a predictor answers batches differently
-    predictor = registry.load(arguments.model)
-    write_outputs(predictor, objects, arguments.output, rules)
+    if remote:
+        num_threads = settled.max_concurrent_transforms
+        models.append(RemoteCalls(remote, num_threads, settled.invocations_timeout_s))
+        write_outputs(models[0].submit, objects, arguments.output, settled)
+        return
+    # before the load: a predictor answers batches differently
+    os.environ.update(tunables.environment() | {BATCH_VARIABLE: "true"})
+    with model_folder(arguments.model) as folder:
+        predictor = registry.load(folder)
+        one_object.check(predictor, settled)
+        models.append(OneThread(predictor))
+        write_outputs(models[0].submit, objects, arguments.output, settled)
 
 
-def input_objects(source: Path, output: Path) -> dict[str, Path]:
-    """Return the input files by key, sorted; the key is the path below `source`.
-
-    Raises:
-        UserError: There is nothing to read, or the outputs would become inputs next time.
-    """
-    if source.is_file():
-        return {source.name: source}
-    if output.resolve().is_relative_to(source.resolve()):
-        raise UserError(
-            f"--output {output}: lies inside --input {source}; choose a folder beside it."
-        )
-    files = {path.relative_to(source).as_posix(): path for path in data_files(source)}
-    objects = {key: files[key] for key in sorted(files)}
-    if not objects:
-        raise UserError(
-            f"--input {source}: expected a file or a folder that holds one; found none."
-        )
-    return objects
+def _execution_parameters() -> Mapping[str, object]:
+    """Return what this process would answer to `GET /execution-parameters`."""
+    return {
+        "MaxConcurrentTransforms": machine.num_cpus(),
+        "BatchStrategy": "MULTI_RECORD",
+        "MaxPayloadInMB": Settings.from_environment().max_payload_mb,
+    }
 
 
 def _make(output: Path) -> None:
@@ -77,83 +121,51 @@ def _make(output: Path) -> None:
         ) from None
 
 
-def write_outputs(
-    predictor: Predictor[Any, Any], objects: dict[str, Path], output: Path, rules: batch.Rules
-) -> None:
-    """Write `<key>.out` for each object; one that fails leaves none, and the others go on.
-
-    Raises:
-        UserError: Some objects failed, each for a reason the log gives.
-        AlgorithmError: The same, and at least one was our fault.
-    """
-    batch.check(predictor, rules)
-    failures: dict[str, UserError | AlgorithmError] = {}
-    for key, path in objects.items():
-        target = output / (key + OUTPUT_SUFFIX)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with (
-                renamed_when_done(target) as aside,
-                aside.open("wb") as sink,
-                _open(path, key) as source,
-            ):
-                batch.transform(predictor, source, sink, name=key, rules=rules)
-        except (UserError, AlgorithmError) as error:
-            logger.error("%s: %s", error.log_label, error)  # noqa: TRY400 - the sentence is enough
-            target.unlink(missing_ok=True)  # of an earlier run
-            failures[key] = error
-    logger.info(
-        "%d of %d objects written to %s", len(objects) - len(failures), len(objects), output
-    )
-    if failures:
-        raise _summary(failures, len(objects))
-
-
-def _open(path: Path, key: str) -> BinaryIO:
-    try:
-        if key.lower().endswith(batch.GZIP_SUFFIX):
-            return gzip.open(path, "rb")  # type: ignore[return-value]  # reads as a BinaryIO does
-        return path.open("rb")
-    except OSError as error:
-        raise UserError(f"{key}: cannot be opened ({error.strerror}).") from None
-
-
-def _summary(
-    failures: dict[str, UserError | AlgorithmError], num_objects: int
-) -> UserError | AlgorithmError:
-    is_ours = any(isinstance(error, AlgorithmError) for error in failures.values())
-    names = ", ".join(list(failures)[:MAX_NAMES_SHOWN])
-    rest = len(failures) - MAX_NAMES_SHOWN
-    more = f" and {rest} more" if rest > 0 else ""
-    return (AlgorithmError if is_ours else UserError)(
-        f"{len(failures)} of {num_objects} objects have no output: {names}{more}. "
-        "The lines above give each reason."
+def _tunables(arguments: argparse.Namespace) -> Tunables:
+    return Tunables(
+        batch_strategy=arguments.batch_strategy,
+        max_payload_mb=arguments.max_payload_mb,
+        max_concurrent_transforms=arguments.max_concurrent_transforms,
     )
 
 
-def _rules(arguments: argparse.Namespace) -> batch.Rules:
-    return batch.Rules(
+def _rules(arguments: argparse.Namespace, tunables: Mapping[str, object]) -> Rules:
+    return Rules(
         content_type=arguments.content_type,
         accept=arguments.accept or Settings.from_environment().default_accept,
+        compression_type=arguments.compression_type,
         split_type=arguments.split_type,
-        batch_strategy=arguments.batch_strategy,
         assemble_with=arguments.assemble_with,
-        max_payload_mb=arguments.max_payload_mb,
+        invocations_timeout_s=arguments.invocations_timeout_s,
+        invocations_max_retries=arguments.invocations_max_retries,
+        input_filter=arguments.input_filter,
+        output_filter=arguments.output_filter,
+        join_source=arguments.join_source,
+        **tunables,  # type: ignore[arg-type]  # Rules checks each of them
     )
 
 
 def _parser() -> argparse.ArgumentParser:
-    rules = batch.Rules()
     parser = argparse.ArgumentParser(prog="sm_dl transform", description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="a model directory")
-    parser.add_argument("--input", type=Path, required=True, help="a file or a folder")
-    parser.add_argument("--output", type=Path, required=True, help="folder for <key>.out files")
-    parser.add_argument("--content-type", help="of the input; default: by each file's extension")
-    parser.add_argument("--accept", help="type of the output; default: the model's usual one")
-    parser.add_argument("--split-type", choices=SPLIT_TYPES, default=rules.split_type)
-    parser.add_argument("--batch-strategy", choices=STRATEGIES, default=rules.batch_strategy)
-    parser.add_argument("--assemble-with", choices=ASSEMBLIES, default=rules.assemble_with)
-    parser.add_argument("--max-payload-mb", type=int, default=rules.max_payload_mb)
+    add = parser.add_argument
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--model", type=Path, help="a model directory, or a model.tar.gz")
+    model.add_argument("--endpoint", help="or a running server, e.g. http://127.0.0.1:8080")
+    add("--input", type=Path, required=True, help="a file or a folder")
+    add("--output", type=Path, required=True, help="folder for <key>.out files")
+    add("--content-type", help="of the input; default: by each file's extension")
+    add("--accept", help="type of the output; default: the model's usual one")
+    add("--compression-type", choices=get_args(rules.Compression), help="default: Gzip for .gz")
+    add("--split-type", choices=get_args(rules.SplitType), default=Rules.split_type)
+    add("--assemble-with", choices=get_args(rules.Assembly), default=Rules.assemble_with)
+    add("--batch-strategy", choices=get_args(rules.BatchStrategy), help="default: MultiRecord")
+    add("--max-payload-mb", type=int, help=f"default: {Rules.max_payload_mb}")
+    add("--max-concurrent-transforms", type=int, help="default: one per processor")
+    add("--invocations-timeout-s", type=int, default=Rules.invocations_timeout_s)
+    add("--invocations-max-retries", type=int, default=Rules.invocations_max_retries)
+    add("--input-filter", default=Rules.input_filter, help="JSONPath; default: %(default)s")
+    add("--output-filter", default=Rules.output_filter, help="JSONPath; default: %(default)s")
+    add("--join-source", choices=get_args(rules.JoinSource), default=Rules.join_source)
     return parser
 
 

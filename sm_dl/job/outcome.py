@@ -47,7 +47,10 @@ def run_to_exit_code(
             paths.failure.unlink(missing_ok=True)
         work()
     except StopNow:
-        return _stopped(StoppedError("SIGTERM came; nothing was left half done."), paths)
+        return _stopped(
+            StoppedError("SIGTERM came; what was finished is whole. Start the same command again."),
+            paths,
+        )
     except StoppedError as stopped:
         return _stopped(stopped, paths)
     except JobError as error:

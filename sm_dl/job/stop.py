@@ -21,6 +21,7 @@ class _Requests:
 
     count = 0
     num_deferring = 0
+    is_leaving = False
 
 
 @contextmanager
@@ -31,12 +32,13 @@ def listening() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-        _Requests.count = 0
+        _Requests.count, _Requests.is_leaving = 0, False
 
 
 def _take(_number: int, _frame: FrameType | None) -> None:
     _Requests.count += 1
-    if not _Requests.num_deferring:
+    if not _Requests.num_deferring and not _Requests.is_leaving:
+        _Requests.is_leaving = True  # a second one must not break the tidying of the first
         raise StopNow
 
 

@@ -31,6 +31,19 @@ def test_no_except_exception_on_the_way_holds_it_up():
     assert run_to_exit_code(stubborn, None) == 143
 
 
+def test_a_second_signal_does_not_break_the_tidying_of_the_first():
+    tidied = []
+
+    def work():
+        try:
+            terminate()
+        finally:
+            terminate()
+            tidied.append(True)
+
+    assert (run_to_exit_code(work, None), tidied) == (143, [True])
+
+
 def test_a_section_that_defers_finishes():
     with stop.deferred():
         terminate()
