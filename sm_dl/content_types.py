@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 JSON = "application/json"
 JSON_LINES = "application/jsonlines"
 PARQUET = "application/x-parquet"
+CSV = "text/csv"
 
 ALIASES = {
     "json": JSON_LINES,  # a channel's shorthand: a training file is never one JSON document

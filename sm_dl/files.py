@@ -15,18 +15,40 @@ IGNORED_NAMES = {"_SUCCESS"}
 
 
 def data_files(root: Path) -> list[Path]:
-    """Return the data files below a folder, sorted; links to folders are followed.
+    """Return the data files below a folder; links to folders are followed.
 
-    Hidden files, files of hidden folders and Spark's markers are no data.
+    Hidden files, files of hidden folders and Spark's markers are no data. The order is that of the
+    paths as text, byte by byte: the order of keys in an object store.
     """
-    found = []
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        subfolders[:] = [name for name in subfolders if not _is_ignored(name)]
-        found += [Path(folder) / name for name in names if not _is_ignored(name)]
-    return sorted(path for path in found if path.is_file())
+    found = iter_data_files(root)
+    return sorted(found, key=lambda path: os.fsencode(path.relative_to(root).as_posix()))
 
 
-def _is_ignored(name: str) -> bool:
+def iter_data_files(root: Path) -> Iterator[Path]:
+    """Yield the data files below a folder as they are found.
+
+    The folder's own listing says what is a file; asking for each file again would take minutes on
+    a mount whose metadata come over the network.
+    """
+    yield from _walk(root, frozenset())
+
+
+def _walk(folder: Path, above: frozenset[str]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in above:
+        return  # a link to a folder that it lies in
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if is_ignored(entry.name):
+                continue
+            if entry.is_dir():
+                yield from _walk(Path(entry.path), above | {real})
+            elif entry.is_file():
+                yield Path(entry.path)
+
+
+def is_ignored(name: str) -> bool:
+    """Return whether a file or folder of this name is no data."""
     return name.startswith(".") or name in IGNORED_NAMES
 
 

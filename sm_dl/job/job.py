@@ -11,6 +11,7 @@ from sm_dl.job.paths import Paths
 
 InputMode = Literal["File", "FastFile", "Pipe"]
 Distribution = Literal["FullyReplicated", "ShardedByS3Key"]
+S3DataType = Literal["S3Prefix", "ManifestFile"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 H_co = TypeVar("H_co", covariant=True)
 
@@ -26,6 +27,10 @@ class ChannelSource:
     """As given by the user; None means: by the file extension."""
     input_mode: InputMode = "File"
     distribution: Distribution = "FullyReplicated"
+    s3_uri: str | None = None
+    """Read from here, without a local copy; `path` is then of no meaning."""
+    s3_data_type: S3DataType = "S3Prefix"
+    """What `s3_uri` names: the beginning of keys, or a list of objects."""
 
 
 class Resources(BaseModel):

@@ -1,0 +1,187 @@
+"""CSV without a header, as Arrow columns, in bounded memory and with line numbers in every error.
+
+pyarrow parses blocks of whole lines. Its own streaming reader counts neither blank lines nor bytes,
+so it could not say which line of a file is wrong.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+
+from sm_dl.content_types import parse
+from sm_dl.data.columns import Columns, IntArray, arrow
+from sm_dl.data.compression import explained, opened_plain
+from sm_dl.data.source import NamedBytes
+from sm_dl.errors import UserError, shown
+
+BLOCK_BYTES = 1 << 23
+THREAD_BLOCK_BYTES = 1 << 20
+"""What one thread of pyarrow parses at a time."""
+MAX_LINE_BYTES = 1 << 26
+MAX_COLUMNS = 1 << 17
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
+UNFIT = re.compile(
+    r"(?=.*Row #(\d+))In CSV column #(\d+): .* error to \w+: (?:invalid value )?(.*)", re.DOTALL
+)
+
+Kind = Literal["text", "number"]
+
+
+def label_size_of(content_type: str | None, default: int = 1) -> int:
+    """Return how many leading columns are labels: `text/csv; label_size=0`.
+
+    Raises:
+        UserError: The parameter is no whole number.
+    """
+    text = parse(content_type or "").parameters.get("label_size", str(default))
+    if not re.fullmatch(r"\d{1,6}", text, re.ASCII):
+        raise UserError(
+            f"content type {shown(content_type)}: label_size: expected a whole number; got {shown(text)}."
+        )
+    return int(text)
+
+
+def read_csv(file: NamedBytes, kind: Kind, num_columns: int | None = None) -> Iterator[Columns]:
+    """Yield the rows of a CSV file, some thousands at a time.
+
+    A cell of text may be empty, a number not; numbers come as float64, infinite ones too. Quotes,
+    CRLF, a byte order mark, blank lines and gzip are understood; a line break within quotes is not.
+
+    Args:
+        file: The stream.
+        kind: What all its cells hold.
+        num_columns: How many columns every line must have; None means: as many as the first one.
+    Raises:
+        UserError: A line has another number of columns, or a cell that is not of the kind, or the
+            file is no UTF-8 text; file and line are named.
+        PlatformError: The file cannot be read.
+    """
+    line = 0
+    with explained(file, lambda: f"line {line}"), opened_plain(file) as stream:
+        for first, block in _blocks(stream, file.name):
+            lines = _Lines(file.name, first, block)
+            num_columns = num_columns or lines.count_columns()
+            if num_columns:
+                yield from lines.parse(kind, num_columns)
+            line = first + block.count(b"\n") - 1
+
+
+def _blocks(stream: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
+    """Yield (number of the first line, whole lines)."""
+    first, rest = 1, b""
+    while piece := stream.read(BLOCK_BYTES):
+        end = piece.rfind(b"\n") + 1
+        if end:
+            block = b"".join([rest, memoryview(piece)[:end]])
+            yield first, block.removeprefix(BYTE_ORDER_MARK) if first == 1 else block
+            first += block.count(b"\n")
+            rest = piece[end:]
+        else:
+            rest += piece
+        if len(rest) > MAX_LINE_BYTES:
+            raise UserError(
+                f"{name} line {first}: expected at most {MAX_LINE_BYTES} bytes; got more."
+            )
+    if rest:
+        yield first, rest.removeprefix(BYTE_ORDER_MARK) if first == 1 else rest
+
+
+class _Lines:
+    """Whole lines of a file."""
+
+    def __init__(self, name: str, first: int, block: bytes) -> None:
+        self._name, self._first, self._block = name, first, block
+        if (position := block.find(b"\x00")) >= 0:
+            raise self._refusal(
+                block.count(b"\n", 0, position),
+                "expected UTF-8 text; got a NUL byte, as in UTF-16. Save the file as UTF-8",
+            )
+        if block.count(b"\r") != block.count(b"\r\n") and (lone := re.search(rb"\r(?!\n)", block)):
+            raise self._refusal(
+                block.count(b"\n", 0, lone.start()),
+                "expected lines that end in LF or CRLF; got a CR alone",
+            )
+
+    def count_columns(self) -> int:
+        """Return the number of columns of the first line that is not blank; 0 without one."""
+        for row, line in enumerate(self._block.split(b"\n")):
+            if line.strip(b"\r"):
+                if line.count(b",") >= MAX_COLUMNS:
+                    raise self._refusal(row, f"expected at most {MAX_COLUMNS} columns; got more")
+                try:
+                    return int(self._table(line, None, use_threads=False).num_columns)
+                except arrow("", self._name).ArrowInvalid as error:
+                    raise self._refusal(row, f"expected CSV; {error}") from None
+        return 0
+
+    def parse(self, kind: Kind, num_columns: int) -> Iterator[Columns]:
+        """Yield all rows."""
+        if not self._block.strip(b"\r\n"):
+            return
+        root = arrow("", self._name)
+        type_ = root.string() if kind == "text" else root.float64()
+        types = {f"f{index}": type_ for index in range(num_columns)}
+        try:
+            table = self._table(self._block, types, use_threads=True)
+        except root.ArrowInvalid:  # again, in a way that tells the row
+            try:
+                table = self._table(self._block, types, use_threads=False)
+            except root.ArrowInvalid as error:
+                raise self._explained(str(error), num_columns) from None
+        if kind == "text" and b'"' in self._block:
+            self._check_line_breaks(table)
+        numbers = None
+        if table.num_rows != self._block.count(b"\n") + (not self._block.endswith(b"\n")):
+            numbers = self._filled() + self._first
+        done = 0
+        for batch in table.to_batches():
+            of_batch = None if numbers is None else numbers[done : done + batch.num_rows]
+            yield Columns(batch, f"{self._name} line", self._first + done, of_batch)
+            done += batch.num_rows
+
+    def _table(self, text: bytes, types: dict[str, Any] | None, *, use_threads: bool) -> Any:  # noqa: ANN401 - pyarrow ships no types
+        csv = arrow("csv", self._name)
+        return csv.read_csv(
+            arrow("", self._name).BufferReader(text),
+            csv.ReadOptions(
+                column_names=types and list(types),
+                autogenerate_column_names=types is None,
+                block_size=THREAD_BLOCK_BYTES if use_threads else len(text) + 1,
+                use_threads=use_threads,
+            ),
+            csv.ParseOptions(newlines_in_values=False),
+            csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False),
+        )
+
+    def _check_line_breaks(self, table: Any) -> None:  # noqa: ANN401 - pyarrow ships no types
+        compute = arrow("compute", self._name)
+        for column in table.columns:
+            row = compute.index(compute.match_substring(column, "\n"), value=True).as_py()
+            if row >= 0:
+                raise self._refusal(
+                    self._filled()[row],
+                    "expected quotes that close on their line; got a line break within them",
+                )
+
+    def _explained(self, error: str, num_columns: int) -> UserError:
+        """Return pyarrow's refusal as a sentence of ours, with the line for its row."""
+        if match := RAGGED.search(error):
+            problem = f"expected {num_columns} columns; got {match[3]}"
+        elif match := UNFIT.search(error):
+            what = "UTF-8 text" if "UTF8" in match[3] else "a number"
+            got = "" if "UTF8" in match[3] else f"; got {shown(match[3][1:-1])}"
+            problem = f"expected {what} in column {int(match[2]) + 1}{got}"
+        else:
+            return self._refusal(0, f"expected CSV; {error.splitlines()[0].rstrip('.')}")
+        return self._refusal(self._filled()[int(match[1]) - 1], problem)
+
+    def _filled(self) -> IntArray:
+        """Return which lines of the block are not blank, counted from 0."""
+        lines = self._block.split(b"\n")
+        return np.array([row for row, line in enumerate(lines) if line.strip(b"\r")], np.int64)
+
+    def _refusal(self, row: int, problem: str) -> UserError:
+        return UserError(f"{self._name} line {self._first + row}: {problem}.")
