@@ -130,7 +130,7 @@ class _Lines:
                 if line.count(b",") >= MAX_COLUMNS:
                     raise self._refusal(row, f"expected at most {MAX_COLUMNS} columns; got more")
                 try:
-                    return int(self._table(line, None, use_threads=False).num_columns)
+                    return int(self._table(line + b"\n", None, use_threads=False).num_columns)
                 except arrow("", self._name).ArrowInvalid as error:
                     raise self._refusal(row, f"expected CSV; {error}") from None
         return 0

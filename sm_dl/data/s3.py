@@ -175,6 +175,7 @@ def _explained(uri: str, name: str) -> Iterator[None]:
     """Turn what s3fs raises, after its retries, into one sentence."""
     expired = optional_import("s3fs.utils", extra="s3", purpose=name).FileExpired
     boto = optional_import("botocore.exceptions", extra="s3", purpose=name)
+    http = optional_import("aiohttp", extra="s3", purpose=name)
     try:
         yield
     except expired:
@@ -184,14 +185,20 @@ def _explained(uri: str, name: str) -> Iterator[None]:
             f"{name}: {uri}: there is no such bucket or object. Check the spelling and the region."
         ) from None
     except (PermissionError, boto.NoCredentialsError, boto.PartialCredentialsError) as error:
-        raise UserError(
-            f"{name}: {uri}: access is denied ({_first_line(error)}). Bring credentials that are "
-            "valid and allow s3:ListBucket and s3:GetObject."
-        ) from None
-    except (OSError, boto.BotoCoreError, boto.ClientError, TimeoutError) as error:
+        raise _denied(uri, name, error) from None
+    except (OSError, boto.BotoCoreError, boto.ClientError, http.ClientError, TimeoutError) as error:
+        if "Bad Request" in str(error):  # all that S3 says of an expired token to a HEAD request
+            raise _denied(uri, name, error) from None
         raise PlatformError(
             f"{name}: {uri}: the object store fails after repeated tries ({_first_line(error)})."
         ) from None
+
+
+def _denied(uri: str, name: str, error: Exception) -> UserError:
+    return UserError(
+        f"{name}: {uri}: access is denied ({_first_line(error)}). Bring credentials that are "
+        "valid and allow s3:ListBucket and s3:GetObject."
+    )
 
 
 def _first_line(error: Exception) -> str:

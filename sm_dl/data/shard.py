@@ -15,7 +15,7 @@ import numpy.typing as npt
 T = TypeVar("T")
 IntArray = npt.NDArray[np.int64]
 WordArray = npt.NDArray[np.uint64]
-NUM_ROUNDS = 8
+NUM_ROUNDS = 6
 
 
 @dataclass(frozen=True)
@@ -71,24 +71,28 @@ def record_at(positions: IntArray, num_records: int, seed: int, epoch: int) -> I
     Each record stands at exactly one position. The order is computed where it is asked for: a
     shuffled list of 100 million records would take 800 MB in every process, and NumPy does not
     promise that its next version shuffles alike. A Feistel network (Luby and Rackoff, 1988) of
-    keyed rounds permutes a power of four; what falls beyond the last record is permuted again
+    keyed rounds permutes a power of two; what falls beyond the last record is permuted again
     until it does not ("cycle walking").
     """
-    half_bits = max(1, (max(num_records - 1, 1).bit_length() + 1) // 2)
+    num_bits = max(2, (num_records - 1).bit_length())
     sequence = np.random.SeedSequence((seed, epoch))
     keys = sequence.generate_state(NUM_ROUNDS, np.uint64).astype(np.uint64)
-    records = _permuted(positions.astype(np.uint64), keys, half_bits)
+    records = _permuted(positions.astype(np.uint64), keys, num_bits)
     while (outside := records >= num_records).any():
-        records[outside] = _permuted(records[outside], keys, half_bits)
+        records[outside] = _permuted(records[outside], keys, num_bits)
     return records.astype(np.int64)
 
 
-def _permuted(words: WordArray, keys: WordArray, half_bits: int) -> WordArray:
-    shift, mask = np.uint64(half_bits), np.uint64((1 << half_bits) - 1)
-    left, right = words >> shift, words & mask
-    for key in keys:
-        left, right = right, left ^ (_mixed(right ^ key) & mask)
-    return left << shift | right
+def _permuted(words: WordArray, keys: WordArray, num_bits: int) -> WordArray:
+    """Return a permutation of the words of `num_bits` bits, halves of them mixed in turn."""
+    low_bits = num_bits // 2
+    widths = np.array([num_bits - low_bits, low_bits], np.uint64)
+    masks = (np.uint64(1) << widths) - np.uint64(1)
+    left, right = words >> widths[1], words & masks[1]
+    for number, key in enumerate(keys):  # an even number: the halves end where they began
+        left, right = right, left ^ (_mixed(right ^ key) & masks[number % 2])
+    permuted: WordArray = left << widths[1] | right
+    return permuted
 
 
 def _mixed(words: WordArray) -> WordArray:
