@@ -126,11 +126,22 @@ def test_a_manifest_lists_what_is_read_in_its_order(store: FaultyStore) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"{}", b'["a"]', b'[{"prefix": 1}]', b"[null, 1]", b'[{"prefix": "s3://bkt/"}, 1]'],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'["a"]',
+        b'[{"prefix": 1}]',
+        b"[null, 1]",
+        b'[{"prefix": "s3://bkt/"}, 1]',
+    ],
 )
 def test_a_broken_manifest_is_refused(store: FaultyStore, content: bytes) -> None:
     store.put("train.manifest", content)
-    with pytest.raises(UserError, match=r"channel train: manifest s3://bkt/train\.manifest: expected"):
+    with pytest.raises(
+        UserError, match=r"channel train: manifest s3://bkt/train\.manifest: expected"
+    ):
         _names("s3://bkt/train.manifest", s3_data_type="ManifestFile")
 
 
@@ -232,14 +243,15 @@ def test_a_store_that_never_answers_is_the_platforms_error(
     assert f"({code}, says the store)" in _message(PlatformError)
 
 
-def test_a_store_that_is_not_there_is_the_platforms_error(
-    store: FaultyStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("store")
+def test_a_store_that_is_not_there_is_the_platforms_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     message = _message(PlatformError)
-    assert message.startswith("channel train: s3://bkt/train: the object store fails after repeated")
+    assert message.startswith(
+        "channel train: s3://bkt/train: the object store fails after repeated"
+    )
 
 
 # Objects that change, and doors that are closed.
@@ -249,7 +261,9 @@ def test_an_object_that_changed_since_it_was_listed_is_refused(store: FaultyStor
     store.put("train/a", CONTENT)
     (file,) = channel_files(_source())
     store.put("train/a", CONTENT + b"more")
-    with pytest.raises(UserError, match="train/a: s3://bkt/train/a has changed since the job began"):
+    with pytest.raises(
+        UserError, match="train/a: s3://bkt/train/a has changed since the job began"
+    ):
         file.open()
 
 
@@ -274,14 +288,16 @@ def test_an_object_that_goes_away_is_refused(store: FaultyStore) -> None:
         file.open()
 
 
-def test_a_missing_bucket_is_one_sentence(store: FaultyStore) -> None:
+@pytest.mark.usefixtures("store")
+def test_a_missing_bucket_is_one_sentence() -> None:
     assert _message(UserError, "s3://no-such-bucket/train") == (
         "channel train: s3://no-such-bucket/train: there is no such bucket or object. "
         "Check the spelling and the region."
     )
 
 
-def test_a_prefix_of_nothing_is_one_sentence(store: FaultyStore) -> None:
+@pytest.mark.usefixtures("store")
+def test_a_prefix_of_nothing_is_one_sentence() -> None:
     assert _message(UserError) == (
         "channel train: expected at least one data file below s3://bkt/train; got none."
     )
@@ -304,14 +320,15 @@ def test_a_closed_door_is_one_sentence(
     assert "access is denied (" in _message(UserError)
 
 
-def test_no_credentials_are_one_sentence(
-    store: FaultyStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("store")
+def test_no_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
-    assert "access is denied (Unable to locate credentials). Bring credentials" in _message(UserError)
+    assert "access is denied (Unable to locate credentials). Bring credentials" in _message(
+        UserError
+    )
 
 
 @pytest.mark.parametrize("uri", ["s3://", "s3:///train"])
