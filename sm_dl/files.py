@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sm_dl.errors import PlatformError
+
 TEMPORARY_SUFFIX = ".sagemaker-ignore"
 """The platform's uploader leaves files of this name alone."""
 
@@ -29,22 +31,33 @@ def iter_data_files(root: Path) -> Iterator[Path]:
 
     The folder's own listing says what is a file; asking for each file again would take minutes on
     a mount whose metadata come over the network.
+
+    Raises:
+        PlatformError: A folder cannot be listed.
     """
-    yield from _walk(root, frozenset())
-
-
-def _walk(folder: Path, above: frozenset[str]) -> Iterator[Path]:
-    real = os.path.realpath(folder)
-    if real in above:
-        return  # a link to a folder that it lies in
-    with os.scandir(folder) as entries:
+    waiting: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
+    while waiting:
+        folder, above = waiting.pop()
+        identity, entries = _listed(folder)
+        if identity in above:
+            continue  # a link to a folder that it lies in
         for entry in entries:
             if is_ignored(entry.name):
                 continue
             if entry.is_dir():
-                yield from _walk(Path(entry.path), above | {real})
+                waiting.append((Path(entry.path), above | {identity}))
             elif entry.is_file():
                 yield Path(entry.path)
+
+
+def _listed(folder: Path) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:
+    """Return which folder it is, whatever path leads there, and what is in it."""
+    try:
+        status = folder.stat()
+        with os.scandir(folder) as entries:
+            return (status.st_dev, status.st_ino), list(entries)
+    except OSError as error:
+        raise PlatformError(f"{folder}: cannot be listed ({error.strerror}).") from None
 
 
 def is_ignored(name: str) -> bool:

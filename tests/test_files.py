@@ -1,10 +1,18 @@
 """A file is whole or absent, whatever happens between its first byte and its name."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from sm_dl.files import TEMPORARY_SUFFIX, renamed_when_done, write_atomically
+from sm_dl.errors import PlatformError
+from sm_dl.files import (
+    TEMPORARY_SUFFIX,
+    data_files,
+    iter_data_files,
+    renamed_when_done,
+    write_atomically,
+)
 
 
 def _write_and_fail(path: Path) -> None:
@@ -81,3 +89,28 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     leftover.write_bytes(b"half")
     write_atomically(tmp_path / "model.json", b"new")
     assert not leftover.exists()
+
+
+def test_a_very_deep_folder_is_listed(tmp_path: Path) -> None:
+    depth = 1200  # more than Python recurses
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("x", dir_fd=descriptor)
+        below = os.open("x", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(os.open("a", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
+    os.close(descriptor)
+    (found,) = data_files(tmp_path)
+    assert len(found.relative_to(tmp_path).parts) == depth + 1
+
+
+def test_looking_for_one_file_ends_at_the_first(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "b").mkdir()
+    assert next(iter_data_files(tmp_path)) == tmp_path / "a"
+
+
+def test_a_folder_that_cannot_be_listed_is_the_platforms_error(tmp_path: Path) -> None:
+    with pytest.raises(PlatformError, match=r"absent: cannot be listed \(No such file"):
+        data_files(tmp_path / "absent")

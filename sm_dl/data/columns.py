@@ -50,7 +50,8 @@ def labels_and_features(
     numbers = np.empty((len(columns), len(names)))
     for index in range(len(names)):
         numbers[:, index] = columns.batch.column(index).to_numpy(zero_copy_only=False)
-    labels, features = numbers[:, :label_size], numbers[:, label_size:].astype(np.float32)
+    with np.errstate(over="ignore"):  # too large a number is refused below
+        labels, features = numbers[:, :label_size], numbers[:, label_size:].astype(np.float32)
     bad = ~(np.isfinite(labels).all(axis=1) & np.isfinite(features).all(axis=1))
     if bad.any():
         row = int(bad.argmax())

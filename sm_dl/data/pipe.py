@@ -27,7 +27,7 @@ def open_fifo(path: Path, name: str, timeout_s: float = TIMEOUT_S) -> BinaryIO:
         name: What error messages call it.
         timeout_s: The longest silence, before the FIFO exists and between two pieces of it.
     Raises:
-        UserError: Something else than a FIFO has the name.
+        UserError: Something else than a FIFO has the name, or somebody reads it already.
         PlatformError: The FIFO does not appear, or cannot be opened. Reading raises it too, when
             nothing arrives any more.
     """
@@ -46,6 +46,14 @@ def open_fifo(path: Path, name: str, timeout_s: float = TIMEOUT_S) -> BinaryIO:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise PlatformError(f"{name}: {path} cannot be opened ({error.strerror}).") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise UserError(
+            f"{name}: {path} is being read by another process, and each would get half of the "
+            "records. Let one process of a host read a pipe."
+        ) from None
     stream = io.BufferedReader(_Fifo(descriptor, name, timeout_s), BUFFER_BYTES)
     return cast("BinaryIO", stream)
 

@@ -344,8 +344,10 @@ def test_labels_alone_are_refused(csv_file: Make) -> None:
         labels_and_features(columns, 1)
 
 
-@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e400"])
-@pytest.mark.parametrize("column", [0, 1])
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [("nan", 0), ("nan", 1), ("inf", 0), ("-inf", 1), ("1e400", 0), ("1e400", 1), ("1e300", 1)],
+)
 def test_a_number_that_is_not_finite_is_named(csv_file: Make, text: str, column: int) -> None:
     cells = ["1", "2"]
     cells[column] = text

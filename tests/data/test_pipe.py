@@ -152,6 +152,15 @@ def test_a_stream_that_stalls_names_the_last_byte(channel: Path) -> None:
     os.close(writer)
 
 
+def test_two_readers_of_one_pipe_are_one_too_many(channel: Path) -> None:
+    os.mkfifo(f"{channel}_0")
+    with (
+        open_fifo(Path(f"{channel}_0"), "train_0", SHORT_S),
+        pytest.raises(UserError, match=r"train_0: .* is being read by another process"),
+    ):
+        open_fifo(Path(f"{channel}_0"), "train_0", SHORT_S)
+
+
 @pytest.mark.parametrize("is_folder", [False, True])
 def test_what_is_no_pipe_is_refused(channel: Path, is_folder: bool) -> None:
     other = Path(f"{channel}_0")
