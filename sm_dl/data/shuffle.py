@@ -9,6 +9,7 @@ import numpy as np
 from sm_dl.data.shard import Reader, is_taken, record_at
 
 T = TypeVar("T")
+END = object()
 
 
 def shuffled(
@@ -41,7 +42,8 @@ def shuffled(
             if place >= seen:
                 yield cast("T", held[index])
             held[index] = None  # one goes out, one comes in
-            following.extend(islice(stream, 1))
+            if (record := next(stream, END)) is not END:
+                following.append(cast("T", record))
         held, seen, window = following, 0, window + 1
 
 
