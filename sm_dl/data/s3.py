@@ -8,7 +8,7 @@ for the same block again; each request names the ETag, so an object that changes
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
 
@@ -53,9 +53,9 @@ def list_objects(uri: str, data_type: S3DataType, place: str) -> list[ObjectAddr
         UserError: There is no such bucket or object, access is denied, or a manifest is broken.
         PlatformError: The store does not answer, however often it is asked.
     """
-    bucket, key = _split(uri, place)
     if data_type == "ManifestFile":
-        return _listed_in_manifest(ObjectAddress(bucket, key, key), place)
+        return _listed_in_manifest(object_at(uri, place), place)
+    bucket, key = _split(uri, place)
     with _explained(uri, place):
         found: dict[str, dict[str, Any]] = _store(place).find(bucket, prefix=key, detail=True)
     objects = []
@@ -65,6 +65,16 @@ def list_objects(uri: str, data_type: S3DataType, place: str) -> list[ObjectAddr
         if details["type"] == "file" and _is_data(whole_key, relative):
             objects.append(ObjectAddress(bucket, whole_key, relative, details["ETag"]))
     return sorted(objects, key=lambda one: one.key.encode())
+
+
+def object_at(uri: str, place: str) -> ObjectAddress:
+    """Return the address of one object, as the `-ref` values of an augmented manifest name it.
+
+    Raises:
+        UserError: The text is no such address.
+    """
+    bucket, key = _split(uri, place)
+    return ObjectAddress(bucket, key, key)
 
 
 def open_object(address: ObjectAddress, name: str) -> BinaryIO:
@@ -157,9 +167,9 @@ def _listed_in_manifest(manifest: ObjectAddress, place: str) -> list[ObjectAddre
     for number, suffix in enumerate(suffixes, 2):
         if not isinstance(suffix, str):
             raise UserError(f"{wanted}; got {shown(suffix)} as entry {number}.")
-        bucket, key = _split(prefix + suffix, f"{place}: manifest {manifest.uri} entry {number}")
-        if _is_data(key, suffix):
-            objects.append(ObjectAddress(bucket, key, suffix))
+        address = object_at(prefix + suffix, f"{place}: manifest {manifest.uri} entry {number}")
+        if _is_data(address.key, suffix):
+            objects.append(replace(address, relative_name=suffix))
     return objects
 
 

@@ -9,7 +9,7 @@ Every reader sits on `NamedBytes`, so a format knows nothing of folders, pipes o
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -17,7 +17,7 @@ from sm_dl.content_types import CSV, JSON, JSON_LINES, PARQUET, parse
 from sm_dl.data.pipe import TIMEOUT_S, open_fifo
 from sm_dl.data.s3 import ObjectAddress, list_objects, open_object
 from sm_dl.data.shard import share_of_host
-from sm_dl.errors import UserError
+from sm_dl.errors import AlgorithmError, UserError
 from sm_dl.files import data_files
 from sm_dl.job.job import ChannelSource
 
@@ -70,17 +70,21 @@ class DataFile:
         return self.path.open("rb")
 
 
-@dataclass(frozen=True)
+@dataclass
 class PipedEpoch:
     """What comes through one FIFO: the objects of a channel, one behind the other."""
 
     path: Path
     name: str
     media_type: str
-    timeout_s: float
+    timeout_s: float = TIMEOUT_S
+    _is_spent: bool = field(default=False, init=False)
 
     def open(self) -> BinaryIO:
-        """Return the bytes as they arrive; to be opened once."""
+        """Return the bytes as they arrive; one process of a host can read them, and once."""
+        if self._is_spent:
+            raise AlgorithmError(f"{self.name}: a FIFO is read once; ask for the next epoch.")
+        self._is_spent = True
         return open_fifo(self.path, self.name, self.timeout_s)
 
 

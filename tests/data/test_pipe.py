@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sm_dl.data.jsonlines import read_objects
 from sm_dl.data.pipe import open_fifo
 from sm_dl.data.source import PipeSource, byte_source
-from sm_dl.errors import PlatformError, UserError
+from sm_dl.errors import AlgorithmError, PlatformError, UserError
 from sm_dl.job.job import ChannelSource
 from tests.fifo import feeding
 
@@ -86,6 +86,14 @@ def test_a_number_is_never_opened_again(channel: Path) -> None:
     source = _source(channel)
     names = [epoch.name for _ in range(3) for epoch in source.next_epoch()]
     assert names == ["train_0", "train_1", "train_2"]
+
+
+def test_an_epoch_is_read_once(channel: Path) -> None:
+    with feeding(channel, [[b"first"]]):
+        (epoch,) = _source(channel).next_epoch()
+        epoch.open().close()
+        with pytest.raises(AlgorithmError, match="train_0: a FIFO is read once"):
+            epoch.open()
 
 
 def test_channels_count_their_epochs_alone(tmp_path: Path) -> None:

@@ -233,6 +233,20 @@ def test_a_store_that_asks_to_slow_down_is_asked_again(store: FaultyStore) -> No
     assert _read() == CONTENT
 
 
+def test_a_listing_is_asked_for_again(store: FaultyStore) -> None:
+    store.put("train/a", CONTENT)
+    store.refuse("GET /bkt", "SlowDown", 503, times=1)
+    assert _read() == CONTENT
+
+
+def test_a_listing_that_never_comes_is_the_platforms_error(store: FaultyStore) -> None:
+    store.put("train/a", CONTENT)
+    store.refuse("GET /bkt", "SlowDown", 503)
+    assert _message(PlatformError).startswith(
+        "channel train: s3://bkt/train: the object store fails after repeated tries ("
+    )
+
+
 @pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("InternalError", 500)])
 def test_a_store_that_never_answers_is_the_platforms_error(
     store: FaultyStore, monkeypatch: pytest.MonkeyPatch, code: str, status: int
