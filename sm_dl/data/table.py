@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sm_dl.data.columns import Columns, arrow
+from sm_dl.data.parquet_footer import RowGroup, read_footer
 from sm_dl.data.source import NamedBytes
 from sm_dl.errors import PlatformError, UserError
 
@@ -44,17 +45,18 @@ def read_parquet(
                     f"{file.name}: Parquet cannot be read from a pipe, for its contents are listed "
                     "at its end. Use input mode File or FastFile."
                 )
+            groups = read_footer(stream)
+            rows = [_check_size(file.name, index, group) for index, group in enumerate(groups)]
             with parquet.ParquetFile(stream) as table:
                 _check_names(file.name, table.schema_arrow.names, columns)
-                for group in range(table.metadata.num_row_groups):
-                    rows = _check_size(file.name, group, table.metadata.row_group(group))
+                for index, most in enumerate(rows):
                     for batch in table.iter_batches(
-                        min(rows, rows_at_once), row_groups=[group], columns=columns
+                        min(most, rows_at_once), row_groups=[index], columns=columns
                     ):
                         batch.validate(full=True)  # text is UTF-8, offsets lie within
                         yield Columns(batch, f"{file.name} row", number + 1)
                         number += batch.num_rows
-    except (root.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (root.ArrowException, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno:  # Arrow's own errors of damage have none
             raise PlatformError(
                 f"{file.name}: cannot be read ({os.strerror(error.errno)})."
@@ -94,22 +96,18 @@ def _check_names(file_name: str, names: Sequence[str], wanted: Sequence[str] | N
         )
 
 
-def _check_size(file_name: str, index: int, group: Any) -> int:  # noqa: ANN401 - pyarrow ships no types
+def _check_size(file_name: str, index: int, group: RowGroup) -> int:
     """Return how many rows of a row group may be decoded at once, if it is in proportion."""
-    columns = [group.column(number) for number in range(group.num_columns)]
-    num_values = max([int(group.num_rows), *(int(column.num_values) for column in columns)])
-    num_bytes = sum(column.total_uncompressed_size for column in columns)
-    stored_bytes = sum(column.total_compressed_size for column in columns)
     for got, allowed, unit in (
-        (num_values, FREE_VALUES + VALUES_PER_BYTE * stored_bytes, "values"),
-        (num_bytes, FREE_BYTES + MAX_RATIO * stored_bytes, "bytes"),
+        (group.num_values, FREE_VALUES + VALUES_PER_BYTE * group.stored_bytes, "values"),
+        (group.num_bytes, FREE_BYTES + MAX_RATIO * group.stored_bytes, "bytes"),
     ):
-        if got > allowed or stored_bytes < 0:
+        if got > allowed:
             raise UserError(
                 f"{file_name}: row group {index}: expected at most {allowed} {unit} from "
-                f"{stored_bytes} stored bytes; got {got}. Write smaller row groups."
+                f"{group.stored_bytes} stored bytes; got {got}. Write smaller row groups."
             )
-    return max(1, VALUES_AT_ONCE * max(int(group.num_rows), 1) // max(num_values, 1))
+    return max(1, VALUES_AT_ONCE * max(group.num_rows, 1) // max(group.num_values, 1))
 
 
 def _value(scalar: Any) -> object:  # noqa: ANN401 - pyarrow ships no types
