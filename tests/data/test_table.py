@@ -19,6 +19,7 @@ from sm_dl.data import table as table_module
 from sm_dl.data.source import DataFile, PipedEpoch
 from sm_dl.data.table import ROWS_AT_ONCE, read_parquet, read_rows
 from sm_dl.errors import JobError, PlatformError, UserError
+from tests.data.test_parquet_footer import ENDS_PYARROW
 from tests.fifo import feeding
 
 steady = settings(derandomize=True, deadline=None)
@@ -360,6 +361,12 @@ def test_more_bytes_than_compression_explains_are_refused(
 
 def test_a_long_list_of_one_number_is_read(table: Make) -> None:
     assert len(_values(table([[0.0] * 5_000_000]))[0]) == 5_000_000
+
+
+def test_a_footer_that_would_end_the_process_is_refused(raw: Make) -> None:
+    assert "train/a.parquet: after row 0: expected a whole Parquet file; " in _message(
+        raw(ENDS_PYARROW)
+    )
 
 
 @pytest.fixture(scope="module")
