@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sm_dl.data.columns import Columns, arrow
-from sm_dl.data.parquet_footer import RowGroup, read_footer
+from sm_dl.data.parquet_footer import RowGroup, check_pages, read_footer
 from sm_dl.data.source import NamedBytes
 from sm_dl.errors import PlatformError, UserError
 
@@ -50,6 +50,7 @@ def read_parquet(
             with parquet.ParquetFile(stream) as table:
                 _check_names(file.name, table.schema_arrow.names, columns)
                 for index, most in enumerate(rows):
+                    check_pages(stream, groups[index])
                     for batch in table.iter_batches(
                         min(most, rows_at_once), row_groups=[index], columns=columns
                     ):
