@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sm_dl import faults
+from sm_dl.errors import PlatformError
 
 TEMPORARY_SUFFIX = ".sagemaker-ignore"
 """The platform's uploader leaves files of this name alone."""
@@ -17,18 +18,51 @@ IGNORED_NAMES = {"_SUCCESS"}
 
 
 def data_files(root: Path) -> list[Path]:
-    """Return the data files below a folder, sorted; links to folders are followed.
+    """Return the data files below a folder; links to folders are followed.
 
-    Hidden files, files of hidden folders and Spark's markers are no data.
+    Hidden files, files of hidden folders and Spark's markers are no data. The order is that of the
+    paths as text, byte by byte: the order of keys in an object store.
     """
-    found = []
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        subfolders[:] = [name for name in subfolders if not _is_ignored(name)]
-        found += [Path(folder) / name for name in names if not _is_ignored(name)]
-    return sorted(path for path in found if path.is_file())
+    found = iter_data_files(root)
+    return sorted(found, key=lambda path: os.fsencode(path.relative_to(root).as_posix()))
 
 
-def _is_ignored(name: str) -> bool:
+def iter_data_files(root: Path) -> Iterator[Path]:
+    """Yield the data files below a folder as they are found.
+
+    The folder's own listing says what is a file; asking for each file again would take minutes on
+    a mount whose metadata come over the network.
+
+    Raises:
+        PlatformError: A folder cannot be listed.
+    """
+    waiting: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
+    while waiting:
+        folder, above = waiting.pop()
+        identity, entries = _listed(folder)
+        if identity in above:
+            continue  # a link to a folder that it lies in
+        for entry in entries:
+            if is_ignored(entry.name):
+                continue
+            if entry.is_dir():
+                waiting.append((Path(entry.path), above | {identity}))
+            elif entry.is_file():
+                yield Path(entry.path)
+
+
+def _listed(folder: Path) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:
+    """Return which folder it is, whatever path leads there, and what is in it."""
+    try:
+        status = folder.stat()
+        with os.scandir(folder) as entries:
+            return (status.st_dev, status.st_ino), list(entries)
+    except OSError as error:
+        raise PlatformError(f"{folder}: cannot be listed ({error.strerror}).") from None
+
+
+def is_ignored(name: str) -> bool:
+    """Return whether a file or folder of this name is no data."""
     return name.startswith(".") or name in IGNORED_NAMES
 
 

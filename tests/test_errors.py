@@ -80,7 +80,7 @@ def test_an_installed_optional_module_is_returned() -> None:
 def test_a_missing_optional_module_names_the_command_that_installs_it() -> None:
     sentence = (
         "reading Parquet needs the package no_such_package, which is not installed. "
-        "Install it with: pip install 'sm_dl[parquet]'"
+        "Install it with: pip install 'sm_dl[tables]'"
     )
     with pytest.raises(UserError, match=re.escape(sentence)):
-        optional_import("no_such_package.part", extra="parquet", purpose="reading Parquet")
+        optional_import("no_such_package.part", extra="tables", purpose="reading Parquet")

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from sm_dl.files import TEMPORARY_SUFFIX, renamed_when_done, write_atomically
+from sm_dl.errors import PlatformError
+from sm_dl.files import (
+    TEMPORARY_SUFFIX,
+    data_files,
+    iter_data_files,
+    renamed_when_done,
+    write_atomically,
+)
 
 
 def _write_and_fail(path: Path) -> None:
@@ -81,3 +88,14 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     leftover.write_bytes(b"half")
     write_atomically(tmp_path / "model.json", b"new")
     assert not leftover.exists()
+
+
+def test_looking_for_one_file_ends_at_the_first(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "b").mkdir()
+    assert next(iter_data_files(tmp_path)) == tmp_path / "a"
+
+
+def test_a_folder_that_cannot_be_listed_is_the_platforms_error(tmp_path: Path) -> None:
+    with pytest.raises(PlatformError, match=r"absent: cannot be listed \(No such file"):
+        data_files(tmp_path / "absent")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sm_dl.content_types import parse
 from sm_dl.errors import UserError, near_miss
-from sm_dl.files import data_files
+from sm_dl.files import iter_data_files
 from sm_dl.job.job import ChannelSource
 
 logger = logging.getLogger(__name__)
@@ -82,6 +82,8 @@ def _check_source(channel: Channel, source: ChannelSource) -> None:
 
 
 def _holds_files(source: ChannelSource) -> bool:
-    if source.input_mode == "Pipe":  # a pipe may appear late; its reader waits for it
-        return True
-    return bool(data_files(source.path)) if source.path.is_dir() else source.path.exists()
+    if source.input_mode == "Pipe" or source.s3_uri is not None:
+        return True  # what comes is seen when it is read
+    if source.path.is_dir():
+        return next(iter_data_files(source.path), None) is not None
+    return source.path.exists()

@@ -8,7 +8,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from sm_dl.errors import UserError, shown
-from sm_dl.job.job import ChannelSource, Distribution, InputMode, RawJob, Resources
+from sm_dl.job.job import (
+    ChannelSource,
+    Distribution,
+    InputMode,
+    RawJob,
+    Resources,
+    S3DataType,
+)
 from sm_dl.job.paths import Paths
 from sm_dl.job.validation import validate
 
@@ -29,13 +36,15 @@ class ChannelConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     path: FolderName
-    """A file or a folder, relative to the working directory."""
+    """A file or a folder, relative to the working directory, or an address `s3://bucket/prefix`."""
     content_type: str | None = None
     """Media type; by the file extension when absent."""
     input_mode: InputMode = "File"
     """How the service would hand the channel over."""
     distribution: Distribution = "FullyReplicated"
     """Whether each host gets everything or its share of the files."""
+    s3_data_type: S3DataType = "S3Prefix"
+    """Whether an `s3://` address is the beginning of keys or a manifest that lists objects."""
 
 
 class JobConfig(BaseModel):
@@ -82,6 +91,8 @@ def job_from_yaml(path: Path, overrides: Sequence[str] = ()) -> RawJob:
             content_type=checked.content_type,
             input_mode=checked.input_mode,
             distribution=checked.distribution,
+            s3_uri=checked.path if checked.path.startswith("s3://") else None,
+            s3_data_type=checked.s3_data_type,
         )
     return RawJob(
         algorithm=config.algorithm,

@@ -13,6 +13,7 @@ InputMode = Literal["File", "FastFile", "Pipe"]
 Distribution = Literal["FullyReplicated", "ShardedByS3Key"]
 Compression = Literal["None", "Gzip"]
 RecordWrapper = Literal["None", "RecordIO"]
+S3DataType = Literal["S3Prefix", "ManifestFile"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 H_co = TypeVar("H_co", covariant=True)
 
@@ -32,6 +33,10 @@ class ChannelSource:
     """Of the stored objects, in Pipe mode; the platform unpacks before the pipe."""
     record_wrapper: RecordWrapper = "None"
     """In Pipe mode: whether each object comes as one RecordIO record."""
+    s3_uri: str | None = None
+    """Read from here, without a local copy; `path` is then of no meaning."""
+    s3_data_type: S3DataType = "S3Prefix"
+    """What `s3_uri` names: the beginning of keys, or a list of objects."""
 
 
 class Resources(BaseModel):

@@ -211,3 +211,16 @@ def test_what_lies_beside_a_channel_is_ignored(source: Make, beside: str) -> Non
 def test_a_slip_in_a_type_is_answered_by_the_nearest(source: Make) -> None:
     message = _message(source("train", "a.json", content_type="application/jsonline"))
     assert message.endswith("Did you mean 'application/jsonlines'?")
+
+
+ONLY_PIPED = (Channel("train", "What to learn from.", (JSON_LINES,), required=True, modes=("Pipe",)),)
+
+
+def test_a_pipe_that_has_not_appeared_yet_is_a_channel(tmp_path: Path) -> None:
+    given = ChannelSource("train", tmp_path / "train", JSON_LINES, "Pipe")
+    assert check_channels(ONLY_PIPED, {"train": given}) == {"train": given}
+
+
+def test_an_address_in_an_object_store_is_a_channel(tmp_path: Path) -> None:
+    given = ChannelSource("train", tmp_path / "train", JSON_LINES, s3_uri="s3://bucket/train")
+    assert check_channels(DECLARED, {"train": given}) == {"train": given}

@@ -263,7 +263,9 @@ def test_gzip_with_something_behind_it_is_refused(data_file: Make, tail: bytes) 
 
 def test_gzip_within_gzip_is_refused(data_file: Make) -> None:
     message = _message(data_file(gzip.compress(gzip.compress(TWO))))
-    assert message.startswith("train/a.json line 1: expected a JSON object in UTF-8; ")
+    assert message == (
+        "train/a.json: expected data packed by gzip once; got gzip within gzip. Unpack it."
+    )
 
 
 def test_the_longest_line_is_read(data_file: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sm_dl.content_types import JSON_LINES, PARQUET
-from sm_dl.data.source import channel_files
+from sm_dl.data.jsonlines import read_objects
+from sm_dl.data.source import byte_source, channel_files
 from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource
+from tests.fifo import feeding
 
 Make = Callable[..., ChannelSource]
 
@@ -141,7 +144,9 @@ def test_a_content_type_is_stronger_than_the_extension(
 def test_an_extension_that_tells_nothing_is_answered_by_the_known_ones(
     channel: Make, name: str
 ) -> None:
-    assert _message(channel(name)) == (
+    with pytest.raises(UserError) as refusal:
+        channel_files(channel(name), accepted=(JSON_LINES, PARQUET))
+    assert str(refusal.value) == (
         f"train/{name}: the format cannot be told from the extension; expected .json, .json.gz, "
         ".jsonl, .jsonl.gz, .parquet. Rename the file, or set content_type for channel train."
     )
@@ -166,3 +171,71 @@ def test_a_linked_folder_is_read_like_any_other(tmp_path: Path) -> None:
 
 def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert "got none" in _message(ChannelSource("train", tmp_path / "absent"))
+
+
+# A folder that is a mount, slow and read-only.
+
+
+def test_files_come_in_the_order_an_object_store_has_them(channel: Make) -> None:
+    assert _names(channel("a/c.json", "a.json", "a-b.json")) == [
+        "train/a-b.json",
+        "train/a.json",
+        "train/a/c.json",
+    ]
+
+
+def test_a_link_back_up_is_not_followed_for_ever(channel: Make, tmp_path: Path) -> None:
+    source = channel("x/a.json")
+    (tmp_path / "data" / "x" / "up").symlink_to(tmp_path / "data")
+    assert _names(source) == ["train/x/a.json"]
+
+
+def test_a_folder_is_listed_once_for_all_epochs(channel: Make, tmp_path: Path) -> None:
+    source = byte_source(channel("a.json"))
+    (tmp_path / "data" / "b.json").write_bytes(b"came later")
+    assert [file.name for _ in range(2) for file in source.next_epoch()] == ["train/a.json"] * 2
+
+
+def test_a_mount_that_cannot_be_written_is_enough(channel: Make, tmp_path: Path) -> None:
+    source = replace(channel("x/a.json"), input_mode="FastFile")
+    folders = [tmp_path / "data", tmp_path / "data" / "x"]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        before = {path: path.stat().st_mtime_ns for path in folders}
+        (file,) = byte_source(source).next_epoch()
+        with file.open() as stream:
+            assert stream.read() == b"not opened"
+        assert {path: path.stat().st_mtime_ns for path in folders} == before
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+
+
+def test_listing_a_folder_asks_for_no_file(channel: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = channel(*(f"{number}.json" for number in range(50)))
+    asked: list[object] = []
+    ask = os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **rest: asked.append(path) or ask(path, **rest))
+    _names(source)
+    assert not [path for path in asked if str(path).endswith(".json")]
+
+
+def test_what_another_algorithm_reads_is_no_format_here(channel: Make) -> None:
+    with pytest.raises(UserError, match=r"train/a\.csv: the format cannot be told"):
+        channel_files(channel("a.csv"), accepted=(JSON_LINES,))
+
+
+def test_one_loop_reads_a_file_and_a_pipe_alike(channel: Make, tmp_path: Path) -> None:
+    def objects(source: ChannelSource) -> list[dict[str, object]]:
+        return [
+            value for file in byte_source(source).next_epoch() for _, value in read_objects(file)
+        ]
+
+    folder = channel("a.json", "b.json")
+    for number, name in enumerate("ab"):
+        (tmp_path / "data" / f"{name}.json").write_bytes(b'{"a": %d}\n' % number)
+    content = b'{"a": 0}\n{"a": 1}\n'
+    with feeding(tmp_path / "train", [[content]]):
+        pipe = ChannelSource("train", tmp_path / "train", "application/jsonlines", "Pipe")
+        assert objects(pipe) == objects(folder) == [{"a": 0}, {"a": 1}]

@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from sm_dl.algorithms.deepar.calendar import Frequency
 from sm_dl.algorithms.deepar.series import series_from_record
 from sm_dl.content_types import PARQUET
-from sm_dl.data.source import DataFile
-from sm_dl.data.table import ROWS_AT_ONCE, read_rows
+from sm_dl.data import table as table_module
+from sm_dl.data.source import DataFile, PipedEpoch
+from sm_dl.data.table import ROWS_AT_ONCE, read_parquet, read_rows
 from sm_dl.errors import JobError, PlatformError, UserError
+from tests.data.test_parquet_footer import ENDS_PYARROW
+from tests.fifo import feeding
 
 steady = settings(derandomize=True, deadline=None)
 Make = Callable[..., DataFile]
@@ -290,3 +293,112 @@ def test_two_columns_of_one_name_are_refused(table: Make) -> None:
 def test_a_file_that_cannot_be_read_is_the_platforms_error(tmp_path: Path) -> None:
     with pytest.raises(PlatformError, match=r"train/a: cannot be read \(No such file"):
         list(read_rows(DataFile(tmp_path / "absent.parquet", "train/a", PARQUET)))
+
+
+# Columns.
+
+
+def test_columns_come_as_they_are_stored(table: Make) -> None:
+    file = table(pa.table({"a": [1, 2], "b": ["x", "y"]}))
+    (columns,) = read_parquet(file)
+    assert columns.batch.to_pydict() == {"a": [1, 2], "b": ["x", "y"]}
+
+
+def test_only_the_columns_that_are_wanted_are_read(table: Make) -> None:
+    file = table(pa.table({"a": [1], "b": [2], "c": [3]}))
+    (columns,) = read_parquet(file, ["c", "a"])
+    assert set(columns.batch.schema.names) == {"a", "c"}
+
+
+def test_a_missing_column_is_named(table: Make) -> None:
+    with pytest.raises(UserError, match=r"train/a\.parquet: expected a column ip; got a, b\."):
+        list(read_parquet(table(pa.table({"a": [1], "b": [2]})), ["a", "ip"]))
+
+
+def test_rows_of_batches_know_their_numbers(table: Make) -> None:
+    batches = list(read_parquet(table(range(10), row_group_size=4), rows_at_once=3))
+    places = [columns.place(row) for columns in batches for row in range(len(columns))]
+    assert places == [f"train/a.parquet row {number}" for number in range(1, 11)]
+
+
+def test_long_lists_are_decoded_a_few_rows_at_a_time(
+    table: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_module, "VALUES_AT_ONCE", 1000)
+    sizes = [len(columns) for columns in read_parquet(table([[0.5] * 300] * 20))]
+    assert max(sizes) == 3
+
+
+def test_a_pipe_cannot_hold_parquet(tmp_path: Path) -> None:
+    epoch = PipedEpoch(tmp_path / "train_0", "train_0", PARQUET, 20.0)
+    with (
+        feeding(tmp_path / "train", [[b"PAR1"]]),
+        pytest.raises(UserError, match="train_0: Parquet cannot be read from a pipe"),
+    ):
+        list(read_parquet(epoch))
+
+
+# Bombs: what the table of contents declares is looked at before anything is decoded.
+
+
+def test_more_values_than_bytes_allow_are_refused(
+    table: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_module, "FREE_VALUES", 1000)
+    monkeypatch.setattr(table_module, "VALUES_PER_BYTE", 10)
+    message = _message(table([7] * 1_000_000, pa.int8()))
+    assert message.startswith("train/a.parquet: row group 0: expected at most ")
+    assert message.endswith(" stored bytes; got 1000000. Write smaller row groups.")
+
+
+def test_more_bytes_than_compression_explains_are_refused(
+    table: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_module, "FREE_BYTES", 0)
+    file = table(np.zeros(1_000_000), compression="zstd", use_dictionary=False)
+    assert "bytes from" in _message(file)
+
+
+def test_a_long_list_of_one_number_is_read(table: Make) -> None:
+    assert len(_values(table([[0.0] * 5_000_000]))[0]) == 5_000_000
+
+
+def test_a_footer_that_would_end_the_process_is_refused(raw: Make) -> None:
+    assert "train/a.parquet: after row 0: expected a whole Parquet file; " in _message(
+        raw(ENDS_PYARROW)
+    )
+
+
+@pytest.fixture(scope="module")
+def short(folder: Path) -> bytes:
+    """Return the bytes of a file of every kind of column."""
+    path = folder / "short.parquet"
+    columns = {
+        "s": ["a", None],
+        "x": [[0.5], [1.5, 2.5]],
+        "t": [dt.date(2020, 1, 1)] * 2,
+        "n": [1, 2],
+    }
+    pq.write_table(pa.table(columns), path)
+    return path.read_bytes()
+
+
+def test_a_file_cut_anywhere_is_refused(raw: Make, short: bytes) -> None:
+    for kept in range(len(short)):
+        assert "expected a whole Parquet file" in _message(raw(short[:kept]))
+
+
+@settings(steady, max_examples=150)
+@given(st.data())
+def test_changed_bytes_of_any_column_are_never_more_than_a_refusal(
+    folder: Path, short: bytes, data: st.DataObject
+) -> None:
+    damaged = bytearray(short)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(short) - 1))] = data.draw(st.integers(0, 255))
+    path = folder / "changed.parquet"
+    path.write_bytes(damaged)
+    try:
+        list(read_rows(DataFile(path, "t", PARQUET)))
+    except JobError as refusal:
+        assert str(refusal).startswith("t: ")  # noqa: PT017 - both ends are right

@@ -58,6 +58,22 @@ def test_a_run_from_a_config_is_not_on_the_platform(config: Config) -> None:
     assert not job_from_yaml(config()).paths.on_platform
 
 
+@pytest.mark.parametrize("entry", ["s3://bucket/train", "{path: 's3://bucket/train'}"])
+def test_a_channel_may_be_an_address_in_an_object_store(config: Config, entry: str) -> None:
+    job = job_from_yaml(config(HEAD.replace("data/train", entry)))
+    assert job.channels["train"].s3_uri == "s3://bucket/train"
+
+
+def test_an_address_may_name_a_manifest(config: Config) -> None:
+    entry = "{path: 's3://bucket/train.manifest', s3_data_type: ManifestFile}"
+    job = job_from_yaml(config(HEAD.replace("data/train", entry)))
+    assert job.channels["train"].s3_data_type == "ManifestFile"
+
+
+def test_a_path_on_the_disk_is_no_address(config: Config) -> None:
+    assert job_from_yaml(config()).channels["train"].s3_uri is None
+
+
 @pytest.mark.parametrize("entry", ["data/train", "{path: data/train}", "'data/train'"])
 def test_a_channel_may_be_a_plain_path(config: Config, entry: str) -> None:
     job = job_from_yaml(config(HEAD.replace("data/train", entry)))

@@ -9,7 +9,7 @@ from sm_dl.algorithms.deepar.calendar import Frequency
 from sm_dl.algorithms.deepar.checks import check_cat, check_dynamic, check_target
 from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series, series_from_record
-from sm_dl.content_types import PARQUET
+from sm_dl.content_types import JSON_LINES, PARQUET
 from sm_dl.data.jsonlines import read_objects
 from sm_dl.data.source import channel_files
 from sm_dl.data.table import read_rows
@@ -28,7 +28,7 @@ def read_channel(source: ChannelSource, frequency: Frequency) -> Iterator[Series
     Raises:
         UserError: A file or a record is not what it should be; the message names file and line.
     """
-    for file in channel_files(source):
+    for file in channel_files(source, accepted=(JSON_LINES, PARQUET)):
         records = read_rows(file) if file.media_type == PARQUET else read_objects(file)
         for place, record in records:
             yield series_from_record(record, place, frequency)

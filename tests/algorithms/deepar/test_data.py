@@ -1,8 +1,12 @@
 """What all series of a job must have in common, and what is said about those that differ."""
 
+import gzip
+from pathlib import Path
+
 import numpy as np
 import orjson
 import pytest
+import s3fs
 
 from sm_dl.algorithms.deepar.calendar import Frequency
 from sm_dl.algorithms.deepar.data import (
@@ -15,6 +19,7 @@ from sm_dl.algorithms.deepar.data import (
 from sm_dl.algorithms.deepar.schema import infer_schema, reached_lags
 from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource
+from tests.data.object_store import running_store
 
 
 def usable_for_training(series, schema):
@@ -384,3 +389,21 @@ def test_the_scale_of_features_is_learnt_from_the_training_series(named, make_hy
 
 def test_without_features_there_is_no_scale_to_learn(named, make_hyperparameters):
     assert infer_schema(make_hyperparameters(), [named()]).feature_means == ()
+
+
+def test_a_channel_may_come_from_an_object_store(monkeypatch):
+    with running_store() as (store, address):
+        environment = {
+            "AWS_ENDPOINT_URL_S3": address,
+            "AWS_ACCESS_KEY_ID": "somebody",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        store.reset()
+        store.put("train/a.json.gz", gzip.compress(b'{"start": "2016-01-31", "target": [1, 2]}'))
+        source = ChannelSource("train", Path("unused"), s3_uri="s3://bkt/train")
+        (series,) = read_channel(source, HOURLY)
+    assert (series.place, series.target_T.tolist()) == ("train/a.json.gz line 1", [1.0, 2.0])
