@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import httpx
 import orjson
@@ -11,8 +12,9 @@ from starlette.applications import Starlette
 from sm_dl.content_types import JSON, JSON_LINES, MediaType
 from sm_dl.errors import UserError, shown
 from sm_dl.serving.app import build_app
+from sm_dl.serving.metrics import Metrics
+from sm_dl.serving.models import THE_MODEL, Models
 from sm_dl.serving.settings import Settings
-from sm_dl.serving.worker import Worker
 
 UNLUCKY = 13
 """The number on which `predict` fails."""
@@ -71,13 +73,18 @@ def make_doubler() -> type[Doubler]:
 
 @pytest.fixture
 def make_app() -> Iterator[MakeApp]:
-    worker = Worker()
+    made = []
 
-    def make(predictor: Doubler | None = None, **settings: object) -> Starlette:
-        return build_app(predictor or Doubler(), worker, Settings(**settings))  # type: ignore[arg-type]
+    def make(predictor: Doubler | None = None, **values: object) -> Starlette:
+        settings, metrics = Settings(**values), Metrics()  # type: ignore[arg-type]
+        models = Models(lambda _: predictor or Doubler(), settings, metrics)
+        made.append(models)
+        if not settings.is_multi_model:
+            models.add(THE_MODEL, Path())
+        return build_app(models, settings, metrics)
 
     yield make
-    assert worker.stop(timeout_s=5)
+    assert all(models.close(timeout_s=5) for models in made)
 
 
 @pytest.fixture

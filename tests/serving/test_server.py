@@ -19,6 +19,7 @@ from sm_dl.serving import process
 AS_JSON = {"content-type": "application/json"}
 SERVER = """
 import runpy, sys, time
+from pathlib import Path
 from sm_dl.job.log import start_logging
 from sm_dl.serving import process
 from sm_dl.serving.settings import Settings
@@ -27,14 +28,15 @@ conftest = sys.argv[1]
 load_s, predict_s, drain_s = map(int, sys.argv[2:])
 start_logging()
 process.exit_on_sigterm()
-with process.listen("127.0.0.1", 0) as listening:
-    print("loading", flush=True)
+def load(folder):
+    print(f"loading on {listening.getsockname()[1]}", flush=True)
     time.sleep(load_s)
-    def predict():
-        print("predicting", flush=True)
-        time.sleep(predict_s)
-    predictor = runpy.run_path(conftest)["Doubler"](predict)
-    process.serve(predictor, listening, Settings(drain_s=drain_s, max_payload_mb=1))
+    return runpy.run_path(conftest)["Doubler"](predict)
+def predict():
+    print("predicting", flush=True)
+    time.sleep(predict_s)
+with process.listen("127.0.0.1", 0) as listening:
+    process.serve(load, Path(), listening, Settings(drain_s=drain_s, max_payload_mb=1))
 """
 
 
