@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -211,22 +212,22 @@ class Batcher:
         with self._changed:
             stuck, self._taken, self._busy_since = self._taken, [], None
             self._num_stuck += 1
-            can_go_on = self._reload is not None and self._num_stuck < self._settings.max_stuck
-            if can_go_on:
+            reload = self._reload if self._num_stuck < self._settings.max_stuck else None
+            if reload:
                 self._is_reloading = True
-                self._start(self._begin_anew)
+                self._start(partial(self._begin_anew, reload))
         for task in stuck:
             within = f"{self._settings.predict_s:g} s"
             task.settle(failed(task.call, TimeoutError(f"predict did not return within {within}")))
         self._observer.thread_stuck()
         logger.error("the model is stuck (%d of %d)", self._num_stuck, self._settings.max_stuck)
-        if not can_go_on:
+        if not reload:
             self._lose()
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, reload: Callable[[], Predictor[Any, Any]]) -> None:
         """Load in the new thread: the old model may still be in the hands of the old one."""
         try:
-            self._use(self._reload())
+            self._use(reload())
         except BaseException:
             logger.exception("the model cannot be loaded again")
             self._lose()

@@ -1,4 +1,4 @@
-"""Ancestral sampling of all paths of a request at once (arXiv:1704.04110, section 3).
+"""Ancestral sampling of all paths of some requests at once (arXiv:1704.04110, section 3).
 
 What the paths of a series share is computed once per series: the context, and what the inputs
 that do not depend on drawn values (older lags, calendar, statics) give the first layer and the
@@ -15,7 +15,9 @@ into the forecast, P = raw numbers of the likelihood.
 """
 
 import bisect
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -27,9 +29,29 @@ from sm_dl.algorithms.deepar.windows import Windows
 PATHS_AT_ONCE = {"cpu": 4096}
 """Paths of one sweep: on a CPU their gates should stay in the second-level cache."""
 PATHS_AT_ONCE_ELSEWHERE = 1 << 18
+MIN_COLUMNS = 8
+"""Products of fewer columns take kernels of their own, with other last digits: series and paths
+are repeated up to it, so that a request alone computes as it does beside others."""
+VECTOR = 32
+"""Numbers that torch's loops take at once; a sigmoid of those that are left has other last digits."""
 
 
-@torch.no_grad()
+def paths_at_once(device: torch.device) -> int:
+    """Return how many paths one sweep may have."""
+    return PATHS_AT_ONCE.get(device.type, PATHS_AT_ONCE_ELSEWHERE)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Paths that one client wants of some series in a row."""
+
+    num_series: int
+    num_samples: int
+    """Paths per series."""
+    generator: torch.Generator | None = None
+    """Of the windows' device; the same state gives the same paths, whoever else draws."""
+
+
 def sample_paths(
     network: DeepARNetwork,
     windows: Windows,
@@ -37,23 +59,68 @@ def sample_paths(
     num_samples: int,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return sample paths, shape (B, num_samples, Q), in the data's units.
+    """Return sample paths, shape (B, num_samples, Q), in the data's units; see `sample_draws`."""
+    draw = Draw(windows.cat_BC.shape[0], num_samples, generator)
+    return sample_draws(network, windows, num_context, [draw])[0]
+
+
+@torch.no_grad()
+def sample_draws(
+    network: DeepARNetwork, windows: Windows, num_context: int, draws: Sequence[Draw]
+) -> list[Tensor]:
+    """Return the sample paths of each draw, shape (series, samples, Q), in the data's units.
+
+    A draw gets the same paths alone and beside others: its noise comes from its own generator in
+    the same portions, and no number of one column depends on its neighbours.
 
     Args:
         network: In evaluation mode.
         windows: Context and Q steps ahead; targets of those steps are never read.
         num_context: Steps before the forecast.
-        num_samples: Paths per series.
-        generator: Of the windows' device; the same state gives the same paths.
+        draws: Of the windows' series, in order.
     """
-    start = _start(network, windows, num_context)
-    paths_at_once = PATHS_AT_ONCE.get(start.scale_B.device.type, PATHS_AT_ONCE_ELSEWHERE)
-    series_at_once = max(1, paths_at_once // num_samples)
-    parts = [
-        _sweep(network, start.of(slice(first, first + series_at_once)), num_samples, generator)
-        for first in range(0, len(start.scale_B), series_at_once)
+    start = _start(network, windows, num_context, draws)
+    parts: list[list[Tensor]] = [[] for _ in draws]
+    for sweep in _sweeps(draws, paths_at_once(start.scale_B.device)):
+        for portion, paths in zip(sweep, _sweep(network, start, sweep), strict=True):
+            parts[portion.draw_index].append(paths)
+    return [
+        torch.cat(some) if some else start.scale_B.new_zeros(0, draw.num_samples, start.num_ahead)
+        for some, draw in zip(parts, draws, strict=True)
     ]
-    return torch.cat(parts) if parts else start.scale_B.new_zeros(0, num_samples, start.num_ahead)
+
+
+@dataclass(frozen=True)
+class _Portion:
+    """The part of a draw that belongs to one sweep."""
+
+    draw_index: int
+    draw: Draw
+    series: range
+
+    @property
+    def num_paths(self) -> int:
+        return len(self.series) * self.draw.num_samples
+
+
+def _sweeps(draws: Sequence[Draw], max_paths: int) -> Iterator[list[_Portion]]:
+    """Yield the portions of each sweep: draws in order, each cut as if it were alone."""
+    sweep: list[_Portion] = []
+    room = max_paths
+    first = 0
+    for index, draw in enumerate(draws):
+        series_at_once = max(1, max_paths // draw.num_samples)
+        end = first + draw.num_series
+        for begin in range(first, end, series_at_once):
+            portion = _Portion(index, draw, range(begin, min(begin + series_at_once, end)))
+            if sweep and portion.num_paths > room:
+                yield sweep
+                sweep, room = [], max_paths
+            sweep.append(portion)
+            room -= portion.num_paths
+        first = end
+    if sweep:
+        yield sweep
 
 
 @dataclass(frozen=True)
@@ -73,18 +140,14 @@ class _Start:
         """Return Q."""
         return len(self.gates_QGB)
 
-    def of(self, part: slice) -> "_Start":
-        """Return the same for some of the series."""
-        return _Start(
-            self.scale_B[part],
-            [(h[:, part], c[:, part]) for h, c in self.states],
-            self.gates_QGB[:, :, part],
-            self.raw_QPB[:, :, part],
-        )
 
-
-def _start(network: DeepARNetwork, windows: Windows, num_context: int) -> _Start:
-    scale_B = network.scale(windows, num_context)
+def _start(
+    network: DeepARNetwork, windows: Windows, num_context: int, draws: Sequence[Draw]
+) -> _Start:
+    scale_B = _scale(network, windows, num_context, draws)
+    if 0 < len(scale_B) < MIN_COLUMNS:
+        repeated_B = torch.arange(MIN_COLUMNS, device=scale_B.device) % len(scale_B)
+        windows, scale_B = _picked(windows, repeated_B), scale_B[repeated_B]
     inputs_TBI = network.inputs(_without_future(windows, num_context), scale_B)
     states = []
     hidden = inputs_TBI[:num_context]
@@ -94,8 +157,37 @@ def _start(network: DeepARNetwork, windows: Windows, num_context: int) -> _Start
         hidden = output + hidden if index else output
     first, ahead_QBI = network.recurrent_layers()[0], inputs_TBI[num_context:]
     gates_QBG = linear(ahead_QBI, first.input_weight(), first.bias_ih_l0 + first.bias_hh_l0)
-    raw_QBP = network.shortcut(ahead_QBI) + network.output.bias
+    raw_QBP = linear(ahead_QBI, _two_rows(network.shortcut.weight), _two_rows(network.output.bias))
     return _Start(scale_B, states, gates_QBG.transpose(1, 2), raw_QBP.transpose(1, 2))
+
+
+def _scale(
+    network: DeepARNetwork, windows: Windows, num_context: int, draws: Sequence[Draw]
+) -> Tensor:
+    """Return the scale of each series, for each draw as if it were alone.
+
+    A series without a history takes the mean of its draw. A sum over steps is added up in an order
+    that depends on how many columns there are: the last digits would differ, too.
+    """
+    scales = []
+    first = 0
+    for draw in draws:
+        part = slice(first, first + draw.num_series)
+        target_SB = windows.target_SB[:, part].contiguous()
+        observed_SB = windows.observed_SB[:, part].contiguous()
+        own = replace(windows, target_SB=target_SB, observed_SB=observed_SB)
+        scales.append(network.scale(own, num_context))
+        first = part.stop
+    return torch.cat(scales)
+
+
+def _picked(windows: Windows, series_B: Tensor) -> Windows:
+    columns = {
+        field.name: getattr(windows, field.name)[:, series_B]
+        for field in fields(windows)
+        if field.name != "cat_BC"
+    }
+    return replace(windows, **columns, cat_BC=windows.cat_BC[series_B])
 
 
 def _without_future(windows: Windows, num_context: int) -> Windows:
@@ -107,21 +199,30 @@ def _without_future(windows: Windows, num_context: int) -> Windows:
     return replace(windows, target_SB=target_SB, gap_SB=gap_SB)
 
 
-def _sweep(
-    network: DeepARNetwork, start: _Start, num_samples: int, generator: torch.Generator | None
-) -> Tensor:
-    """Return paths, shape (B, num_samples, Q), of as many series as fit into one sweep."""
+def _sweep(network: DeepARNetwork, start: _Start, sweep: Sequence[_Portion]) -> list[Tensor]:
+    """Return the paths of each portion, shape (series, samples, Q)."""
     layers, lags = network.recurrent_layers(), network.shape.lags
-    scale_N = start.scale_B.repeat_interleave(num_samples)
-    paths_QN = scale_N.new_empty(start.num_ahead, len(scale_N))
+    series_N = torch.cat(
+        [
+            torch.arange(one.series.start, one.series.stop).repeat_interleave(one.draw.num_samples)
+            for one in sweep
+        ]
+    ).to(start.scale_B.device)
+    num_paths, noises = len(series_N), _noises(sweep)
+    missing = -num_paths % _columns_of_whole_vectors(network.shape.num_cells)
+    if num_paths + missing < MIN_COLUMNS:
+        missing = MIN_COLUMNS - num_paths
+    series_N = torch.cat([series_N, series_N[:1].expand(missing)])
+    scale_N = start.scale_B[series_N]
+    paths_QN = scale_N.new_zeros(start.num_ahead, len(scale_N))
     drawn_QN = torch.empty_like(paths_QN)  # the same, scaled: what the network reads
-    hs = [h.repeat_interleave(num_samples, dim=1) for h, _ in start.states]
-    cs = [c.repeat_interleave(num_samples, dim=1) for _, c in start.states]
+    hs = [h.index_select(1, series_N) for h, _ in start.states]
+    cs = [c.index_select(1, series_N) for _, c in start.states]
 
     for step in range(start.num_ahead):
         inside = bisect.bisect_right(lags, step)  # the first so many lags reach into the forecast
         drawn_LN = drawn_QN[[step - lag for lag in lags[:inside]]]
-        gates_GN = start.gates_QGB[step].repeat_interleave(num_samples, dim=1)
+        gates_GN = start.gates_QGB[step].index_select(1, series_N)
         gates_GN.addmm_(
             torch.cat([layers[0].weight_hh_l0, layers[0].weight_ih_l0[:, :inside]], dim=1),
             torch.cat([hs[0], drawn_LN]),
@@ -134,14 +235,48 @@ def _sweep(
                 torch.cat([hidden_HN, hs[index]]),
             )
             hidden_HN = _cell(gates_GN, hs, cs, index) + hidden_HN
-        raw_PN = start.raw_QPB[step].repeat_interleave(num_samples, dim=1)
+        raw_PN = start.raw_QPB[step].index_select(1, series_N)
         raw_PN.addmm_(
-            torch.cat([network.output.weight, network.shortcut.weight[:, :inside]], dim=1),
+            _two_rows(
+                torch.cat([network.output.weight, network.shortcut.weight[:, :inside]], dim=1)
+            ),
             torch.cat([hidden_HN, drawn_LN]),
         )
-        paths_QN[step] = network.likelihood.sample(raw_PN.T, scale_N, generator)
+        for generator, part in noises:
+            paths_QN[step, part] = network.likelihood.sample(
+                raw_PN[:, part].T, scale_N[part], generator
+            )
         drawn_QN[step] = paths_QN[step] / scale_N
-    return paths_QN.T.reshape(len(start.scale_B), num_samples, start.num_ahead)
+    sizes = [one.num_paths for one in sweep]
+    return [
+        paths_NQ.reshape(len(one.series), one.draw.num_samples, start.num_ahead)
+        for one, paths_NQ in zip(sweep, torch.split(paths_QN.T[:num_paths], sizes), strict=True)
+    ]
+
+
+def _two_rows(weight_PI: Tensor) -> Tensor:
+    """Return the weights, the only row twice: a product of one row takes a kernel of its own."""
+    return weight_PI if len(weight_PI) > 1 else torch.cat([weight_PI, weight_PI])
+
+
+def _columns_of_whole_vectors(num_cells: int) -> int:
+    """Return the number of columns of which a gate's block is whole vectors."""
+    return VECTOR // math.gcd(VECTOR, num_cells)
+
+
+def _noises(sweep: Sequence[_Portion]) -> list[tuple[torch.Generator | None, slice]]:
+    """Return which generator gives the noise of which paths: neighbours share a call if they can."""
+    noises: list[tuple[torch.Generator | None, slice]] = []
+    first = 0
+    for portion in sweep:
+        end = first + portion.num_paths
+        generator = portion.draw.generator
+        if noises and noises[-1][0] is generator:
+            noises[-1] = (generator, slice(noises[-1][1].start, end))
+        else:
+            noises.append((generator, slice(first, end)))
+        first = end
+    return noises
 
 
 def _cell(gates_GN: Tensor, hs: list[Tensor], cs: list[Tensor], index: int) -> Tensor:
