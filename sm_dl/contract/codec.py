@@ -7,7 +7,7 @@ from sm_dl.content_types import MediaType
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
-Weighed = TypeVar("Weighed", contravariant=True)
+Weighed_contra = TypeVar("Weighed_contra", contravariant=True)
 
 
 class Predictor(Protocol[Request, Answer]):
@@ -44,12 +44,12 @@ class Predictor(Protocol[Request, Answer]):
 
 
 @runtime_checkable
-class Weighing(Protocol[Weighed]):
+class Weighing(Protocol[Weighed_contra]):
     """A predictor that says how much one `predict` can take; without it only requests count."""
 
     max_weight: int
     """Of all requests of one `predict` together; a heavier request is predicted alone."""
 
-    def weight(self, request: Weighed) -> int:
+    def weight(self, request: Weighed_contra) -> int:
         """Return how much of it one request takes, e.g. its paths."""
         ...

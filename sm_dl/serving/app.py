@@ -50,10 +50,12 @@ def build_app(models: Models, settings: Settings, counters: metrics.Metrics) -> 
         ]
     else:
         routes.insert(0, Route("/invocations", server.invocations, methods=["POST"]))
-    return Starlette(
+    app = Starlette(
         routes=routes,
         exception_handlers={HTTPException: _not_here, RefusedError: _refused},  # type: ignore[dict-item]
     )
+    app.router.redirect_slashes = False  # a redirect would repeat what the client called our host
+    return app
 
 
 class _Server:

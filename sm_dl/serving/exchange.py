@@ -46,15 +46,15 @@ class Exchange:
         began = time.perf_counter()
         self._metrics.begin()
         request_id = new_request_id()
-        response = await self._respond(request, request_id, batcher)
+        response = (
+            unavailable("The model is being loaded.")
+            if batcher is None
+            else await self._respond(request, request_id, batcher)
+        )
         self._metrics.end(response.status, time.perf_counter() - began)
         return http_response(response, request_id)
 
-    async def _respond(
-        self, request: Request, request_id: str, batcher: Batcher | None
-    ) -> Response:
-        if batcher is None:
-            return unavailable("The model is being loaded.")
+    async def _respond(self, request: Request, request_id: str, batcher: Batcher) -> Response:
         if refusal := batcher.refusal():
             return refusal
         call = self._call(request, request_id)

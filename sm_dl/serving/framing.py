@@ -47,7 +47,8 @@ class StrictProtocol(HttpToolsProtocol):
         super().__init__(**arguments)
         self._settings = settings
         self._stage = _Stage.IDLE
-        self._stage_began = self.loop.time()
+        self.stage_began = self.loop.time()
+        """When it began to be idle, or to read the head or the body it is reading."""
         self._timer: TimerHandle | None = None
         self._refusal: _Refusal | None = None
         self._head_bytes = self._body_bytes = self._framing_bytes = self._dropped_bytes = 0
@@ -202,7 +203,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _enter(self, stage: _Stage) -> None:
         self._stage = stage
-        self._stage_began = self.loop.time()
+        self.stage_began = self.loop.time()
         self._stop_timer()
 
     def _stop_timer(self) -> None:
@@ -220,12 +221,12 @@ class StrictProtocol(HttpToolsProtocol):
         if self._stage is _Stage.BODY:
             per_byte_s = 1 / self._settings.body_bytes_per_s
             allowed_s = self._settings.body_s + self._body_bytes * per_byte_s
-        return self._stage_began + allowed_s - self.loop.time()
+        return self.stage_began + allowed_s - self.loop.time()
 
     def _time_is_over(self) -> None:
         self._timer = None
         if self.flow.read_paused:  # we let the client wait, not it us
-            self._stage_began = self.loop.time()
+            self.stage_began = self.loop.time()
         if self._left_s() > 0:
             self._set_timer()
         else:
@@ -253,7 +254,7 @@ class StrictProtocol(HttpToolsProtocol):
             if isinstance(other, StrictProtocol) and other is not self and other.is_idle
         ]
         if idle:
-            min(idle, key=lambda other: other._stage_began).transport.abort()
+            min(idle, key=lambda other: other.stage_began).transport.abort()
         return bool(idle)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -130,7 +131,12 @@ class Models:
 
     def close(self, timeout_s: float) -> bool:
         """Return whether all model threads have ended in time."""
-        return all([batcher.close(timeout_s) for batcher in self._batchers.values()])
+        deadline = time.monotonic() + timeout_s
+        have_ended = [
+            batcher.close(max(0.0, deadline - time.monotonic()))
+            for batcher in self._batchers.values()
+        ]
+        return all(have_ended)
 
     def _folder(self, name: str, url: str) -> Path:
         """Return the directory of a model that a client may load."""
