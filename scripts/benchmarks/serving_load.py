@@ -26,7 +26,8 @@ START_S = 60
 class Doubler:
     """Doubles a JSON list of numbers: what is left is the server itself."""
 
-    request_types = answer_types = (JSON,)
+    request_types: tuple[str, ...] = (JSON,)
+    answer_types: tuple[str, ...] = (JSON,)
 
     def answer_type_for(self, request_type: str) -> str:
         """Return the request's own type."""
@@ -147,12 +148,15 @@ def main() -> None:
     from sm_dl import registry  # noqa: PLC0415
     from sm_dl.job.log import start_logging  # noqa: PLC0415
     from sm_dl.serving import process  # noqa: PLC0415
+    from sm_dl.serving.models import Load  # noqa: PLC0415
     from sm_dl.serving.settings import Settings  # noqa: PLC0415
 
     start_logging()
     settings = Settings(max_batch=options.max_batch)
     with process.listen(HOST, 0) as listening:
-        load_model = (lambda _: Doubler()) if options.model == TRIVIAL else registry.load
+        load_model: Load = registry.load
+        if options.model == TRIVIAL:
+            load_model = lambda _: Doubler()  # noqa: E731 - one of two ways
         process.serve(load_model, Path(options.model), listening, settings)
 
 
