@@ -5,7 +5,7 @@
     python scripts/benchmarks/serving_deepar.py --run runs/serving
 
 Ours with micro-batches and, as a check of their worth, with at most one request a predict. With
-`--peer-port` another server that answers the same body on /invocations is asked in turn.
+`--peer-port` the server of serving_gluonts.py, which reads the same body, is asked in turn.
 """
 
 import argparse

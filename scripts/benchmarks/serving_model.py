@@ -25,6 +25,7 @@ def main() -> None:
     series = [wave(index) for index in range(NUM_SERIES)]
     (data / "train.json").write_text("".join(json.dumps(one) + "\n" for one in series))
     wanted = {
+        "freq": "H",  # the peer asks for it
         "num_samples": 100,
         "output_types": ["mean", "quantiles"],
         "quantiles": ["0.1", "0.9"],
