@@ -9,8 +9,9 @@ import torch
 
 from sm_dl.algorithms.deepar import codec
 from sm_dl.algorithms.deepar.codec import Configuration, Forecast, ForecastRequest
+from sm_dl.algorithms.deepar.draws import Draw, paths_at_once
 from sm_dl.algorithms.deepar.network import DeepARNetwork
-from sm_dl.algorithms.deepar.sampling import Draw, paths_at_once, sample_draws
+from sm_dl.algorithms.deepar.sampling import sample_draws
 from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series
 from sm_dl.algorithms.deepar.windows import WindowShape, panel_of

@@ -15,41 +15,25 @@ into the forecast, P = raw numbers of the likelihood.
 """
 
 import bisect
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from sm_dl.algorithms.deepar.draws import (
+    MIN_COLUMNS,
+    Draw,
+    Portion,
+    noises_of,
+    paths_at_once,
+    runs_of,
+    spread,
+    sweeps,
+)
 from sm_dl.algorithms.deepar.network import DeepARNetwork
 from sm_dl.algorithms.deepar.windows import Windows
-
-PATHS_AT_ONCE = {"cpu": 4096}
-"""Paths of one sweep: on a CPU their gates should stay in the second-level cache."""
-PATHS_AT_ONCE_ELSEWHERE = 1 << 18
-MIN_COLUMNS = 8
-"""Products of fewer columns take kernels of their own, with other last digits: series and paths
-are repeated up to it, so that a request alone computes as it does beside others."""
-VECTOR = 32
-"""Numbers that torch's loops take at once; a sigmoid of those that are left has other last digits."""
-
-
-def paths_at_once(device: torch.device) -> int:
-    """Return how many paths one sweep may have."""
-    return PATHS_AT_ONCE.get(device.type, PATHS_AT_ONCE_ELSEWHERE)
-
-
-@dataclass(frozen=True)
-class Draw:
-    """Paths that one client wants of some series in a row."""
-
-    num_series: int
-    num_samples: int
-    """Paths per series."""
-    generator: torch.Generator | None = None
-    """Of the windows' device; the same state gives the same paths, whoever else draws."""
 
 
 def sample_paths(
@@ -81,46 +65,13 @@ def sample_draws(
     """
     start = _start(network, windows, num_context, draws)
     parts: list[list[Tensor]] = [[] for _ in draws]
-    for sweep in _sweeps(draws, paths_at_once(start.scale_B.device)):
+    for sweep in sweeps(draws, paths_at_once(start.scale_B.device)):
         for portion, paths in zip(sweep, _sweep(network, start, sweep), strict=True):
             parts[portion.draw_index].append(paths)
     return [
         torch.cat(some) if some else start.scale_B.new_zeros(0, draw.num_samples, start.num_ahead)
         for some, draw in zip(parts, draws, strict=True)
     ]
-
-
-@dataclass(frozen=True)
-class _Portion:
-    """The part of a draw that belongs to one sweep."""
-
-    draw_index: int
-    draw: Draw
-    series: range
-
-    @property
-    def num_paths(self) -> int:
-        return len(self.series) * self.draw.num_samples
-
-
-def _sweeps(draws: Sequence[Draw], max_paths: int) -> Iterator[list[_Portion]]:
-    """Yield the portions of each sweep: draws in order, each cut as if it were alone."""
-    sweep: list[_Portion] = []
-    room = max_paths
-    first = 0
-    for index, draw in enumerate(draws):
-        series_at_once = max(1, max_paths // draw.num_samples)
-        end = first + draw.num_series
-        for begin in range(first, end, series_at_once):
-            portion = _Portion(index, draw, range(begin, min(begin + series_at_once, end)))
-            if sweep and portion.num_paths > room:
-                yield sweep
-                sweep, room = [], max_paths
-            sweep.append(portion)
-            room -= portion.num_paths
-        first = end
-    if sweep:
-        yield sweep
 
 
 @dataclass(frozen=True)
@@ -199,30 +150,21 @@ def _without_future(windows: Windows, num_context: int) -> Windows:
     return replace(windows, target_SB=target_SB, gap_SB=gap_SB)
 
 
-def _sweep(network: DeepARNetwork, start: _Start, sweep: Sequence[_Portion]) -> list[Tensor]:
+def _sweep(network: DeepARNetwork, start: _Start, sweep: Sequence[Portion]) -> list[Tensor]:
     """Return the paths of each portion, shape (series, samples, Q)."""
     layers, lags = network.recurrent_layers(), network.shape.lags
-    series_N = torch.cat(
-        [
-            torch.arange(one.series.start, one.series.stop).repeat_interleave(one.draw.num_samples)
-            for one in sweep
-        ]
-    ).to(start.scale_B.device)
-    num_paths, noises = len(series_N), _noises(sweep)
-    missing = -num_paths % _columns_of_whole_vectors(network.shape.num_cells)
-    if num_paths + missing < MIN_COLUMNS:
-        missing = MIN_COLUMNS - num_paths
-    series_N = torch.cat([series_N, series_N[:1].expand(missing)])
-    scale_N = start.scale_B[series_N]
+    num_paths, noises = sum(one.num_paths for one in sweep), noises_of(sweep)
+    runs = runs_of(sweep, network.shape.num_cells)
+    scale_N = spread(start.scale_B.unsqueeze(0), runs)[0]
     paths_QN = scale_N.new_zeros(start.num_ahead, len(scale_N))
     drawn_QN = torch.empty_like(paths_QN)  # the same, scaled: what the network reads
-    hs = [h.index_select(1, series_N) for h, _ in start.states]
-    cs = [c.index_select(1, series_N) for _, c in start.states]
+    hs = [spread(h_HB, runs) for h_HB, _ in start.states]
+    cs = [spread(c_HB, runs) for _, c_HB in start.states]
 
     for step in range(start.num_ahead):
         inside = bisect.bisect_right(lags, step)  # the first so many lags reach into the forecast
         drawn_LN = drawn_QN[[step - lag for lag in lags[:inside]]]
-        gates_GN = start.gates_QGB[step].index_select(1, series_N)
+        gates_GN = spread(start.gates_QGB[step], runs)
         gates_GN.addmm_(
             torch.cat([layers[0].weight_hh_l0, layers[0].weight_ih_l0[:, :inside]], dim=1),
             torch.cat([hs[0], drawn_LN]),
@@ -235,7 +177,7 @@ def _sweep(network: DeepARNetwork, start: _Start, sweep: Sequence[_Portion]) -> 
                 torch.cat([hidden_HN, hs[index]]),
             )
             hidden_HN = _cell(gates_GN, hs, cs, index) + hidden_HN
-        raw_PN = start.raw_QPB[step].index_select(1, series_N)
+        raw_PN = spread(start.raw_QPB[step], runs)
         raw_PN.addmm_(
             _two_rows(
                 torch.cat([network.output.weight, network.shortcut.weight[:, :inside]], dim=1)
@@ -257,26 +199,6 @@ def _sweep(network: DeepARNetwork, start: _Start, sweep: Sequence[_Portion]) -> 
 def _two_rows(weight_PI: Tensor) -> Tensor:
     """Return the weights, the only row twice: a product of one row takes a kernel of its own."""
     return weight_PI if len(weight_PI) > 1 else torch.cat([weight_PI, weight_PI])
-
-
-def _columns_of_whole_vectors(num_cells: int) -> int:
-    """Return the number of columns of which a gate's block is whole vectors."""
-    return VECTOR // math.gcd(VECTOR, num_cells)
-
-
-def _noises(sweep: Sequence[_Portion]) -> list[tuple[torch.Generator | None, slice]]:
-    """Return which generator gives the noise of which paths: neighbours share a call if they can."""
-    noises: list[tuple[torch.Generator | None, slice]] = []
-    first = 0
-    for portion in sweep:
-        end = first + portion.num_paths
-        generator = portion.draw.generator
-        if noises and noises[-1][0] is generator:
-            noises[-1] = (generator, slice(noises[-1][1].start, end))
-        else:
-            noises.append((generator, slice(first, end)))
-        first = end
-    return noises
 
 
 def _cell(gates_GN: Tensor, hs: list[Tensor], cs: list[Tensor], index: int) -> Tensor:
