@@ -64,7 +64,7 @@ class Batcher:
         self._taken: list[Task] = []
         self._busy_since: float | None = None
         self._last_size, self._last_end = 1, 0.0
-        self._num_stuck = 0
+        self._given_up: list[threading.Thread] = []
         self._is_reloading = self._is_lost = False
         self._closing = threading.Event()
         self._use(predictor)
@@ -106,12 +106,12 @@ class Batcher:
         return None
 
     def close(self, timeout_s: float) -> bool:
-        """Return whether the thread has ended, after what was submitted, within the time."""
+        """Return whether every thread has ended, after what was submitted, within the time."""
         with self._changed:
             self._closing.set()
             self._changed.notify_all()
         self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return not any(thread.is_alive() for thread in (self._thread, *self._given_up))
 
     def _use(self, predictor: Predictor[Any, Any]) -> None:
         self._predictor = predictor
@@ -213,8 +213,9 @@ class Batcher:
         """Answer what the stuck thread holds, and go on with a new thread and the model anew."""
         with self._changed:
             stuck, self._taken, self._busy_since = self._taken, [], None
-            self._num_stuck += 1
-            reload = self._reload if self._num_stuck < self._settings.max_stuck else None
+            self._given_up.append(self._thread)
+            num_stuck, max_stuck = len(self._given_up), self._settings.max_stuck
+            reload = self._reload if num_stuck < max_stuck else None
             if reload:
                 self._is_reloading = True
                 self._start(partial(self._begin_anew, reload))
@@ -222,7 +223,7 @@ class Batcher:
             within = f"{self._settings.predict_s:g} s"
             task.settle(failed(task.call, TimeoutError(f"predict did not return within {within}")))
         self._observer.thread_stuck()
-        logger.error("the model is stuck (%d of %d)", self._num_stuck, self._settings.max_stuck)
+        logger.error("the model is stuck, time %d of %d", num_stuck, max_stuck)
         if not reload:
             self._lose()
 

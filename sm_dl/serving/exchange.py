@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
@@ -25,6 +25,14 @@ from sm_dl.serving.settings import Settings
 REQUEST_ID_HEADER = "x-amzn-requestid"
 CLIENT_ID_HEADER = "x-amzn-sagemaker-inference-id"
 RETRY_AFTER_S = 1
+
+
+@dataclass
+class _Body:
+    """What has come of one body."""
+
+    chunks: list[bytes] = field(default_factory=list)
+    size_bytes: int = 0
 
 
 class Exchange:
@@ -58,12 +66,12 @@ class Exchange:
         if refusal := batcher.refusal():
             return refusal
         call = self._call(request, request_id)
-        chunks: list[bytes] = []
+        body = _Body()
         try:
             self._check_head(request, batcher, call)
             async for chunk in request.stream():
-                self._hold(chunk, chunks)
-            call = replace(call, body=b"".join(chunks))
+                self._hold(chunk, body)
+            call = replace(call, body=b"".join(body.chunks))
             return await asyncio.wrap_future(batcher.submit(call))
         except RefusedError as refused:
             return refused.response
@@ -74,7 +82,7 @@ class Exchange:
         except Exception as error:  # noqa: BLE001 - an id for the client, the trace for the log
             return failed(call, error)
         finally:
-            self._held_bytes -= sum(map(len, chunks))
+            self._held_bytes -= body.size_bytes
 
     def _call(self, request: Request, request_id: str) -> Call:
         accept = (_header(request, "accept") or "").strip()
@@ -104,15 +112,16 @@ class Exchange:
         if has_body and int(length) > self._settings.max_body_bytes:
             raise self._too_large()
 
-    def _hold(self, chunk: bytes, chunks: list[bytes]) -> None:
+    def _hold(self, chunk: bytes, body: _Body) -> None:
         """Keep one more piece of a body.
 
         Raises:
             RefusedError: 413: the body is too long; 503: all bodies together are.
         """
         self._held_bytes += len(chunk)
-        chunks.append(chunk)
-        if sum(map(len, chunks)) > self._settings.max_body_bytes:
+        body.size_bytes += len(chunk)
+        body.chunks.append(chunk)
+        if body.size_bytes > self._settings.max_body_bytes:
             raise self._too_large()
         if self._held_bytes > self._settings.max_held_bytes:
             raise RefusedError(

@@ -191,9 +191,11 @@ class StrictProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         text = str(refusal).encode()
+        is_full = refusal.status is HTTPStatus.SERVICE_UNAVAILABLE
         self.transport.write(
             STATUS_LINE[refusal.status]
             + b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+            + (b"retry-after: 1\r\n" if is_full else b"")
             + b"content-length: %d\r\n\r\n%b" % (len(text), text)
         )
         self.transport.write_eof()  # and read on for a moment, or a reset may overtake the answer
@@ -213,8 +215,11 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _set_timer(self) -> None:
         """Start the clock for a request that has not come whole; most have."""
-        if self._stage is not _Stage.IDLE and self._timer is None:
-            self._timer = self.loop.call_later(self._left_s(), self._time_is_over)
+        if self._stage is not _Stage.IDLE:
+            if self._timer is None:
+                self._timer = self.loop.call_later(self._left_s(), self._time_is_over)
+        elif self.is_idle:  # empty lines are no request
+            self._wait_idly()
 
     def _left_s(self) -> float:
         allowed_s = self._settings.head_s
@@ -236,6 +241,7 @@ class StrictProtocol(HttpToolsProtocol):
     # Room.
 
     def _wait_idly(self) -> None:
+        self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(
             self._settings.idle_s, self.timeout_keep_alive_handler
         )

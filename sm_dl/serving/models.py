@@ -23,6 +23,8 @@ THE_MODEL = "model"
 """The name of the model of a server that has only one."""
 MEMORY_SHARE = 0.8
 """Of the container's memory that models may fill; the rest is for requests and their batches."""
+NO_MEMORY_TEXT = "allocate memory"
+"""In the RuntimeError by which torch tells that the system gives it no more."""
 MAX_NAME_CHARACTERS = 1024
 UNLOAD_S = 30
 
@@ -93,7 +95,8 @@ class Models:
         """Load the model a client names.
 
         Raises:
-            RefusedError: 409 it is loaded, 507 there is no memory for it, 400 anything else.
+            RefusedError: 409 it is loaded, 507 there is no memory for it, 400 there is no model of
+                ours, 500 the fault is ours.
         """
         folder = self._folder(name, url)
         with self._loading:  # one after the other: each has to see what the last one took
@@ -108,8 +111,14 @@ class Models:
                 self.add(name, folder)
             except UserError as error:
                 raise RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from error
-            except MemoryError as error:
-                raise _no_memory() from error
+            except Exception as error:
+                if isinstance(error, MemoryError) or NO_MEMORY_TEXT in str(error):
+                    raise _no_memory() from error
+                logger.exception("model %s cannot be loaded", shown(name))
+                raise RefusedError(
+                    HTTPStatus.INTERNAL_SERVER_ERROR,
+                    "The model cannot be loaded; the log has the cause.",
+                ) from error
             self._urls[name] = url
             try:
                 self._check_memory(0)

@@ -75,7 +75,7 @@ def _many_models() -> dict[str, Any]:
         "nextPageToken": {"type": "string"},
     }
     listing = _operation("List loaded models.", _object(page, required=("models",)))
-    loading = _operation("Load a model from a directory.", {}, 409, 507)
+    loading = _operation("Load a model from a directory.", {}, 409, 500, 507)
     telling = _operation("Tell where a model came from.", _object(model), 404)
     return {
         "/models": {

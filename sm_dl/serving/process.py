@@ -177,7 +177,7 @@ def _leave(failure: Exception | None) -> None:
     if failure is None:
         logger.warning("stopping although the model has not returned")
     else:
-        logger.error("%s", failure)
+        logger.error("%s: %s", getattr(failure, "log_label", "Error"), failure)
     logging.shutdown()
     os._exit(getattr(failure, "exit_code", 1) if failure else 0)
 

@@ -10,6 +10,9 @@ from sm_dl.errors import UserError, shown
 MAX_PAYLOAD_VARIABLE = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
 DEFAULT_ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
 MULTI_MODEL_VARIABLE = "SAGEMAKER_MULTI_MODEL"
+BATCH_VARIABLE = "SAGEMAKER_BATCH"
+BATCH_PREDICT_S = 3600
+"""The longest a transform job may allow for one invocation; an endpoint allows 60 s."""
 LARGEST_PAYLOAD_MB = 1024
 """Asynchronous endpoints accept up to 1 GB, batch transform 100 MB, every other kind less."""
 BYTES_PER_MB = 1024 * 1024
@@ -73,13 +76,18 @@ class Settings:
         return cls(
             max_payload_mb=_payload_mb(text) if text else cls.max_payload_mb,
             default_accept=environment.get(DEFAULT_ACCEPT_VARIABLE, "").strip() or None,
-            is_multi_model=environment.get(MULTI_MODEL_VARIABLE, "").strip().lower() == "true",
+            is_multi_model=_is_true(environment, MULTI_MODEL_VARIABLE),
+            predict_s=BATCH_PREDICT_S if _is_true(environment, BATCH_VARIABLE) else cls.predict_s,
         )
 
 
 def whole_number(text: str) -> int | None:
     """Return a number written in plain digits, or None; no text is too long for it."""
     return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
+
+
+def _is_true(environment: Mapping[str, str], name: str) -> bool:
+    return environment.get(name, "").strip().lower() == "true"
 
 
 def _payload_mb(text: str) -> int:

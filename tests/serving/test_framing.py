@@ -1,6 +1,7 @@
 """Bytes on a socket: what is one request, what is none, and how long a client may take."""
 
 import socket
+import threading
 import time
 from contextlib import closing, suppress
 
@@ -263,6 +264,32 @@ def test_a_large_body_has_more_time(make_app, live):
 def test_a_connection_on_which_nothing_is_asked_is_closed(make_app, live):
     with live(make_app(), idle_s=0.2) as port, closing(connect(port)) as silent:
         assert read(silent) in (b"", b"<reset>")
+
+
+def test_empty_lines_do_not_keep_a_connection_open(make_app, live):
+    with live(make_app(), idle_s=0.2) as port, closing(connect(port)) as silent:
+        silent.sendall(b"\r\n")
+        assert read(silent) in (b"", b"<reset>")
+
+
+def test_a_connection_too_many_is_503_and_told_when_to_come_again(make_app, make_doubler, live):
+    is_open = threading.Event()
+    app = make_app(make_doubler(lambda: is_open.wait(5)))
+    with live(app, max_connections=2) as port:
+        busy = [connect(port) for _ in range(2)]
+        for one in busy:
+            one.sendall(TAKEN["a length"])
+        time.sleep(0.1)
+        answer = ask(port, PING)
+        is_open.set()
+        answers = [read(one, until=ANSWER) for one in busy]
+        for one in busy:
+            one.close()
+    assert (answer.startswith(b"HTTP/1.1 503 "), b"\r\nretry-after: 1\r\n" in answer) == (
+        True,
+        True,
+    )
+    assert all(one.endswith(ANSWER) for one in answers)
 
 
 def test_an_idle_connection_gives_way_to_a_new_one(make_app, live):

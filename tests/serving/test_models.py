@@ -36,6 +36,10 @@ class Endpoint:
             raise UserError("model.json: cannot be read; expected a model.")
         if folder.name == "huge":
             raise MemoryError
+        if folder.name == "larger":
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
+        if folder.name == "odd":
+            raise RuntimeError("/secret/path")
         self.loaded.append(weakref.ref(predictor := self._make_doubler()))
         return predictor
 
@@ -174,8 +178,17 @@ def test_a_model_larger_than_what_is_left_is_not_even_tried(make_endpoint):
     assert (endpoint.load("a").status_code, endpoint.loaded) == (507, [])
 
 
-def test_a_model_that_finds_no_memory_while_it_loads_is_507(endpoint):
-    assert endpoint.load("huge").status_code == 507
+@pytest.mark.parametrize("name", ["huge", "larger"])
+def test_a_model_that_finds_no_memory_while_it_loads_is_507(endpoint, name):
+    assert endpoint.load(name).status_code == 507
+
+
+def test_a_fault_of_ours_while_loading_is_500_without_its_cause(endpoint):
+    response = endpoint.load("odd")
+    assert (response.status_code, response.text) == (
+        500,
+        "The model cannot be loaded; the log has the cause.",
+    )
 
 
 def test_a_directory_without_a_model_is_400_with_the_sentence(endpoint):
