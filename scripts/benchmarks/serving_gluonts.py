@@ -34,21 +34,22 @@ def main() -> None:
     import waitress  # noqa: PLC0415 - of the peer's environment only
 
     lines = (options.run / "data" / "train.json").read_text().splitlines()
-    estimator = DeepAREstimator(
-        freq="H",
-        prediction_length=HORIZON,
-        context_length=CONTEXT,
-        num_layers=2,
-        hidden_size=40,
-        num_batches_per_epoch=5,
-        trainer_kwargs={
-            "max_epochs": 1,
-            "accelerator": "cpu",
-            "logger": False,
-            "enable_progress_bar": False,
-        },
-    )
     with tempfile.TemporaryDirectory() as folder:
+        estimator = DeepAREstimator(
+            freq="H",
+            prediction_length=HORIZON,
+            context_length=CONTEXT,
+            num_layers=2,
+            hidden_size=40,
+            num_batches_per_epoch=5,
+            trainer_kwargs={
+                "max_epochs": 1,
+                "accelerator": "cpu",
+                "logger": False,
+                "enable_progress_bar": False,
+                "default_root_dir": folder,
+            },
+        )
         model = Path(folder) / "model"
         model.mkdir()
         series = ListDataset([json.loads(line) for line in lines], freq="H")

@@ -241,7 +241,7 @@ def test_ping_is_503_while_a_stuck_model_is_replaced_and_200_again_afterwards(ma
             assert may_load.wait(5)
         return predictors.pop() if predictors else make_doubler()
 
-    settings, metrics = Settings(predict_s=0.1), Metrics()
+    settings, metrics = Settings(predict_s=0.5), Metrics()
     models = Models(load, settings, metrics)
     app = build_app(models, settings, metrics)
     statuses = [send(app, "GET", "/ping").status_code]  # nothing is loaded yet

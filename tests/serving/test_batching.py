@@ -248,7 +248,7 @@ def wait_until(condition):
 
 
 def test_a_stuck_model_is_replaced_and_the_queue_goes_on(make_batcher, make_doubler, gate, notes):
-    batcher = make_batcher(make_doubler(gate.pass_through), reload=make_doubler, predict_s=0.2)
+    batcher = make_batcher(make_doubler(gate.pass_through), reload=make_doubler, predict_s=0.4)
     stuck = held(batcher, gate)
     waiting = batcher.submit(call(2))
     assert (stuck.result(5).status, notes.num_stuck) == (500, 1)
@@ -264,7 +264,7 @@ def test_a_stuck_model_is_unhealthy_until_it_is_replaced(make_batcher, make_doub
         may_load.wait(5)
         return make_doubler()
 
-    batcher = make_batcher(make_doubler(gate.pass_through), reload=reload, predict_s=0.1)
+    batcher = make_batcher(make_doubler(gate.pass_through), reload=reload, predict_s=0.3)
     assert batcher.is_healthy
     held(batcher, gate).result(5)
     was_healthy = batcher.is_healthy
@@ -274,7 +274,7 @@ def test_a_stuck_model_is_unhealthy_until_it_is_replaced(make_batcher, make_doub
 
 
 def test_a_stuck_thread_that_returns_after_all_does_no_harm(make_batcher, make_doubler, gate):
-    batcher = make_batcher(make_doubler(gate.pass_through), reload=make_doubler, predict_s=0.1)
+    batcher = make_batcher(make_doubler(gate.pass_through), reload=make_doubler, predict_s=0.3)
     old = batcher._thread
     held(batcher, gate).result(5)
     gate.open()
@@ -284,7 +284,7 @@ def test_a_stuck_thread_that_returns_after_all_does_no_harm(make_batcher, make_d
 
 @pytest.mark.parametrize("reload", [None, lambda: 1 / 0], ids=["no reload", "a failing reload"])
 def test_a_model_that_cannot_be_replaced_is_lost(make_batcher, make_doubler, gate, notes, reload):
-    batcher = make_batcher(make_doubler(gate.pass_through), reload=reload, predict_s=0.1)
+    batcher = make_batcher(make_doubler(gate.pass_through), reload=reload, predict_s=0.3)
     assert held(batcher, gate).result(5).status == 500
     assert notes.is_lost.wait(5)
     assert (batcher.is_healthy, batcher.submit(call(1)).result(5).status) == (False, 503)
@@ -294,14 +294,14 @@ def test_a_model_stuck_again_and_again_is_lost(make_batcher, make_doubler, gate,
     def reload():
         return make_doubler(gate.pass_through)
 
-    batcher = make_batcher(reload(), reload=reload, predict_s=0.1, max_stuck=3)
+    batcher = make_batcher(reload(), reload=reload, predict_s=0.3, max_stuck=3)
     statuses = [batcher.submit(call(1)).result(5).status for _ in range(4)]
     assert notes.is_lost.wait(5)
     assert (statuses, notes.num_stuck) == ([500, 500, 500, 503], 3)
 
 
 def test_the_log_says_which_request_the_model_was_stuck_on(make_batcher, make_doubler, gate, log):
-    batcher = make_batcher(make_doubler(gate.pass_through), reload=make_doubler, predict_s=0.1)
+    batcher = make_batcher(make_doubler(gate.pass_through), reload=make_doubler, predict_s=0.3)
     stuck = batcher.submit(Call(body=b"[1]", content_type=JSON, request_id="an-id"))
     stuck.result(5)
     assert "request an-id: the model failed" in log.messages
