@@ -110,8 +110,11 @@ class Batcher:
         with self._changed:
             self._closing.set()
             self._changed.notify_all()
-        self._thread.join(timeout_s)
-        return not any(thread.is_alive() for thread in (self._thread, *self._given_up))
+        deadline = time.monotonic() + timeout_s
+        threads = (self._thread, *self._given_up)
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
 
     def _use(self, predictor: Predictor[Any, Any]) -> None:
         self._predictor = predictor
