@@ -5,6 +5,10 @@ The event loop only frames bytes: `/ping` is answered while models are busy, and
 
 import asyncio
 import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from http import HTTPStatus
 
 import orjson
@@ -114,7 +118,7 @@ class _Server:
     async def load_model(self, request: Request) -> HTTPResponse:
         """Load a model beside the event loop."""
         name, url = await _order(request)
-        await asyncio.to_thread(self._models.add_for_client, name, url)
+        await _aside(partial(self._models.add_for_client, name, url))
         return HTTPResponse()
 
     async def describe_model(self, request: Request) -> HTTPResponse:
@@ -126,7 +130,7 @@ class _Server:
     async def unload_model(self, request: Request) -> HTTPResponse:
         """Forget a model once what it holds is answered."""
         self._loaded(request)
-        await asyncio.to_thread(self._models.remove, request.path_params["name"])
+        await _aside(partial(self._models.remove, request.path_params["name"]))
         return HTTPResponse()
 
     def _loaded(self, request: Request) -> Batcher:
@@ -137,6 +141,23 @@ class _Server:
                 HTTPStatus.NOT_FOUND, f"Model {shown(name)} is not loaded. POST /models loads it."
             )
         return batcher
+
+
+async def _aside(work: Callable[[], object]) -> None:
+    """Wait for work in a thread of its own: at the end the event loop would wait for its own ones."""
+    future: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+
+    future.set_running_or_notify_cancel()
+    threading.Thread(target=run, name="models", daemon=True).start()
+    await asyncio.wrap_future(future)
 
 
 async def _order(request: Request) -> tuple[str, str]:

@@ -139,13 +139,13 @@ class Models:
         return True
 
     def close(self, timeout_s: float) -> bool:
-        """Return whether all model threads have ended in time."""
+        """Return whether all model threads have ended in time, and none is being loaded."""
         deadline = time.monotonic() + timeout_s
         have_ended = [
             batcher.close(max(0.0, deadline - time.monotonic()))
             for batcher in self._batchers.values()
         ]
-        return all(have_ended)
+        return all(have_ended) and not self._loading.locked()
 
     def _folder(self, name: str, url: str) -> Path:
         """Return the directory of a model that a client may load."""

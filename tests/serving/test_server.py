@@ -22,6 +22,7 @@ from sm_dl.serving import process
 AS_JSON = {"content-type": "application/json"}
 SERVER = """
 import runpy, sys, time
+from dataclasses import replace
 from pathlib import Path
 from sm_dl.errors import UserError
 from sm_dl.job.log import start_logging
@@ -43,8 +44,10 @@ def predict():
     print("predicting", flush=True)
     time.sleep(predict_s)
 def serve():
-    settings = Settings(drain_s=int(drain_s), max_payload_mb=1, predict_s=limit_s,
-                        max_stuck=2, max_waiting=8)
+    settings = replace(
+        Settings.from_environment(),
+        drain_s=int(drain_s), max_payload_mb=1, predict_s=limit_s, max_stuck=2, max_waiting=8,
+    )
     process.serve(load, Path(), listening, settings)
 with process.listen("127.0.0.1", 0) as listening:
     sys.exit(run_to_exit_code(serve, None))
@@ -206,6 +209,20 @@ def loading(folder, load_s):
 
 def test_sigterm_ends_a_server_that_is_still_loading(tmp_path):
     with loading(tmp_path, 60) as server:
+        assert server.terminate() == 0
+
+
+def test_sigterm_ends_a_server_that_is_loading_one_of_many(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAGEMAKER_MULTI_MODEL", "true")
+    with running(tmp_path, load_s=60, drain_s=1) as server:
+        order = {"model_name": "a", "url": str(Path.cwd())}
+
+        def ask():
+            with suppress(httpx.HTTPError):
+                httpx.post(f"http://127.0.0.1:{server.port}/models", json=order, timeout=20)
+
+        threading.Thread(target=ask, daemon=True).start()
+        server.wait_for("loading")
         assert server.terminate() == 0
 
 
