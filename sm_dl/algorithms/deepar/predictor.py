@@ -16,6 +16,7 @@ from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series
 from sm_dl.algorithms.deepar.windows import WindowShape, panel_of
 from sm_dl.content_types import JSON, JSON_LINES, MediaType
+from sm_dl.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,10 @@ class DeepARPredictor:
                 for index, request in enumerate(requests)
                 if horizons[index] == num_steps
             }
-            sampled = self._sample_together(list(chosen.values()), num_steps)
+            try:
+                sampled = self._sample_together(list(chosen.values()), num_steps)
+            except UserError:  # each was accepted, but no one calendar spans them all
+                sampled = [self._sample_together([one], num_steps)[0] for one in chosen.values()]
             forecasts |= dict(zip(chosen, sampled, strict=True))
         return [forecasts[index] for index in range(len(requests))]
 

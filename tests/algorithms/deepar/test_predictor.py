@@ -426,3 +426,21 @@ def test_a_request_weighs_its_paths(make_predictor):
     predictor = make_predictor()
     request = predictor.decode(orjson.dumps(_request(1, 70, AHEAD, 3, 4, 5)), MediaType(JSON))
     assert (predictor.weight(request), predictor.max_weight) == (210, 4096)
+
+
+def test_requests_thousands_of_years_apart_are_each_answered(make_predictor):
+    predictor = make_predictor()
+    bodies = [_request(1, 5, AHEAD, 9), _request(2, 5, AHEAD, 9)]
+    bodies[1]["instances"][0]["start"] = "8024-01-01"
+    together = _paths(predictor, bodies)
+    for body, paths in zip(bodies, together, strict=True):
+        np.testing.assert_array_equal(paths, _paths(predictor, [body])[0])
+
+
+def test_one_request_that_spans_thousands_of_years_is_refused_before_it_is_predicted(
+    make_predictor,
+):
+    body = _request(1, 5, AHEAD, 9, 9)
+    body["instances"][1]["start"] = "8024-01-01"
+    with pytest.raises(UserError, match="the series span 219"):
+        make_predictor().decode(orjson.dumps(body), MediaType(JSON))
