@@ -2,8 +2,8 @@
 
 A request that finds the model idle starts at once. While the model is busy requests gather, and
 the next `predict` takes as many as fit: by number, and by the predictor's own weight of each.
-Bodies are decoded and answers encoded in the same thread: for DeepAR that is a hundredth of a
-`predict` (0.16 ms of 13), and Python would not run it beside the model's own Python anyway.
+Bodies are decoded and answers encoded in the same thread: beside a `predict` that is little, and
+Python would not run it beside the model's own Python anyway.
 """
 
 import logging
