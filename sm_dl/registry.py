@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sm_dl import algorithms
+from sm_dl.artifact.archive import model_folder
 from sm_dl.artifact.metadata import read_metadata
 from sm_dl.contract.algorithm import Algorithm
 from sm_dl.contract.codec import Predictor
@@ -35,10 +36,11 @@ def get(name: str) -> Algorithm:
     return algorithm
 
 
-def load(folder: Path) -> Predictor[Any, Any]:
-    """Return the predictor of a model directory, whichever algorithm wrote it.
+def load(path: Path) -> Predictor[Any, Any]:
+    """Return the predictor of a model directory or `model.tar.gz`, whichever algorithm wrote it.
 
     Raises:
-        UserError: The directory holds no model that this version can read.
+        UserError: There is no model that this version can read.
     """
-    return get(read_metadata(folder).algorithm).load(folder)
+    with model_folder(path) as folder:
+        return get(read_metadata(folder).algorithm).load(folder)

@@ -15,7 +15,7 @@ from sm_dl.serving.settings import Settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve one model until SIGTERM and return the exit code."""
+    """Serve until SIGTERM and return the exit code."""
     arguments = _parser().parse_args(argv)
     start_logging()
     machine.prepare()
@@ -24,17 +24,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def serve(model: Path | None, host: str, port: int | None) -> None:
-    """Load the model of a directory and answer requests for it; None is the container's."""
+    """Answer requests for the model of a directory, or for those below it; None: the container's."""
     settings = Settings.from_environment()
     with process.listen(host, process.port_to_bind(port)) as listening:
-        folder = model or Paths.of_platform().model
-        predictor = registry.load(folder)
-        process.serve(predictor, listening, settings)
+        platform = Paths.of_platform()
+        folder = model or (platform.models if settings.is_multi_model else platform.model)
+        process.serve(registry.load, folder, listening, settings)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sm_dl serve", description=__doc__)
-    parser.add_argument("--model", type=Path, help="a model directory; default: /opt/ml/model")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="a model directory, or the folder of many; default: /opt/ml/model, /opt/ml/models",
+    )
     parser.add_argument("--port", type=int, help=f"default: {process.PORT}")
     parser.add_argument("--host", default=process.HOST, help="default: %(default)s")
     return parser

@@ -9,13 +9,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Protocol, get_args
 
 from sm_dl import registry
-from sm_dl.artifact.archive import model_folder
-from sm_dl.contract.codec import Predictor
 from sm_dl.engine import machine
 from sm_dl.errors import UserError
 from sm_dl.job import stop
@@ -25,11 +22,10 @@ from sm_dl.serving.batch import one_object, rules
 from sm_dl.serving.batch.objects import input_objects, write_outputs
 from sm_dl.serving.batch.remote import Remote, RemoteCalls
 from sm_dl.serving.batch.rules import Rules, Tunables
-from sm_dl.serving.invoke import Call, Response, invoke
-from sm_dl.serving.settings import Settings
-from sm_dl.serving.worker import Worker
+from sm_dl.serving.batching import Batcher
+from sm_dl.serving.invoke import Call, Response
+from sm_dl.serving.settings import BATCH_VARIABLE, Settings
 
-BATCH_VARIABLE = "SAGEMAKER_BATCH"
 CLOSE_S = 2
 
 
@@ -43,23 +39,6 @@ class Model(Protocol):
     def close(self, timeout_s: float) -> bool:
         """Return whether its threads have ended within the time."""
         ...
-
-
-class OneThread:
-    """A model of this process, which answers one call after the other."""
-
-    def __init__(self, predictor: Predictor[Any, Any]) -> None:
-        """Start the thread."""
-        self._predictor = predictor
-        self._worker = Worker()
-
-    def submit(self, call: Call) -> Future[Response]:
-        """Return the answer to one call, to come."""
-        return self._worker.submit(partial(invoke, self._predictor, call))
-
-    def close(self, timeout_s: float) -> bool:
-        """Return whether the thread has ended within the time."""
-        return self._worker.stop(timeout_s)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,7 +63,7 @@ def transform(arguments: argparse.Namespace, models: list[Model]) -> None:
         models: Gets what was started; the caller closes it.
     """
     remote = Remote(arguments.endpoint) if arguments.endpoint else None
-    offered = remote.execution_parameters() if remote else _execution_parameters()
+    offered = (remote or Settings.from_environment()).execution_parameters()
     tunables = _tunables(arguments)
     settled = _rules(arguments, tunables.settled(offered))
     objects = input_objects(arguments.input, arguments.output)
@@ -96,20 +75,10 @@ def transform(arguments: argparse.Namespace, models: list[Model]) -> None:
         return
     # before the load: a predictor answers batches differently
     os.environ.update(tunables.environment() | {BATCH_VARIABLE: "true"})
-    with model_folder(arguments.model) as folder:
-        predictor = registry.load(folder)
-        one_object.check(predictor, settled)
-        models.append(OneThread(predictor))
-        write_outputs(models[0].submit, objects, arguments.output, settled)
-
-
-def _execution_parameters() -> Mapping[str, object]:
-    """Return what this process would answer to `GET /execution-parameters`."""
-    return {
-        "MaxConcurrentTransforms": machine.num_cpus(),
-        "BatchStrategy": "MULTI_RECORD",
-        "MaxPayloadInMB": Settings.from_environment().max_payload_mb,
-    }
+    predictor = registry.load(arguments.model)
+    one_object.check(predictor, settled)
+    models.append(Batcher(predictor, Settings.from_environment()))
+    write_outputs(models[0].submit, objects, arguments.output, settled)
 
 
 def _make(output: Path) -> None:

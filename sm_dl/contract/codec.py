@@ -1,12 +1,13 @@
 """What a trained model must offer to be served: decode, predict, encode."""
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from sm_dl.content_types import MediaType
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
+Weighed_contra = TypeVar("Weighed_contra", contravariant=True)
 
 
 class Predictor(Protocol[Request, Answer]):
@@ -39,4 +40,16 @@ class Predictor(Protocol[Request, Answer]):
 
     def encode(self, answer: Answer, media_type: str) -> bytes:
         """Return the response body."""
+        ...
+
+
+@runtime_checkable
+class Weighing(Protocol[Weighed_contra]):
+    """A predictor that says how much one `predict` can take; without it only requests count."""
+
+    max_weight: int
+    """Of all requests of one `predict` together; a heavier request is predicted alone."""
+
+    def weight(self, request: Weighed_contra) -> int:
+        """Return how much of it one request takes, e.g. its paths."""
         ...

@@ -40,6 +40,11 @@ class Paths:
         return self.root / "model"
 
     @property
+    def models(self) -> Path:
+        """Hold the artifacts of a multi-model endpoint, each in a folder of its own."""
+        return self.root / "models"
+
+    @property
     def checkpoints(self) -> Path:
         """Hold what a restarted job continues from."""
         return self.checkpoint_folder or self.root / "checkpoints"

@@ -1,151 +1,197 @@
-"""The routes of the contract, section 5, over one predictor.
+"""The routes of the contract, sections 5 and 5.1.
 
-The event loop only frames bytes: `/ping` is answered while the model is busy.
+The event loop only frames bytes: `/ping` is answered while models are busy, and while they load.
 """
 
 import asyncio
-import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from http import HTTPStatus
-from typing import Any
 
 import orjson
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response as HTTPResponse
 from starlette.routing import Route
 
-from sm_dl.content_types import JSON, negotiate
-from sm_dl.contract.codec import Predictor
-from sm_dl.errors import UserError, shown
-from sm_dl.serving.invoke import Call, Response, failed, invoke, new_request_id, text_response
-from sm_dl.serving.settings import DEFAULT_ACCEPT_VARIABLE, Settings
-from sm_dl.serving.worker import Worker
+from sm_dl.content_types import JSON
+from sm_dl.errors import shown
+from sm_dl.serving import metrics, openapi
+from sm_dl.serving.batching import Batcher, unavailable
+from sm_dl.serving.exchange import Exchange, http_response
+from sm_dl.serving.invoke import RefusedError, text_response
+from sm_dl.serving.models import THE_MODEL, Models
+from sm_dl.serving.settings import Settings
 
-REQUEST_ID_HEADER = "x-amzn-requestid"
-RETRY_AFTER_S = 1
-LINGER_BYTES = 64 * 1024 * 1024
-"""Read and dropped beyond the limit: a client still sending sees the answer, not a reset."""
+MODELS_PER_PAGE = 100
+LARGEST_ORDER_BYTES = 16 * 1024
+"""Of the body that asks for a model to be loaded."""
 
 
-def build_app(predictor: Predictor[Any, Any], worker: Worker, settings: Settings) -> Starlette:
-    """Return the application of one model.
-
-    Raises:
-        UserError: The default Accept names nothing the model can write.
-    """
-    types = predictor.answer_types
-    if negotiate(settings.default_accept, types, types[0]) is None:
-        raise UserError(
-            f"environment variable {DEFAULT_ACCEPT_VARIABLE}: expected one of {', '.join(types)}; "
-            f"got {shown(settings.default_accept)}. Name a type the model writes, or unset it."
-        )
-    endpoint = Endpoint(predictor, worker, settings)
-    return Starlette(
-        routes=[
-            Route("/ping", endpoint.ping, methods=["GET"]),
-            Route("/invocations", endpoint.invocations, methods=["POST"]),
-            Route("/execution-parameters", endpoint.execution_parameters, methods=["GET"]),
+def build_app(models: Models, settings: Settings, counters: metrics.Metrics) -> Starlette:
+    """Return the application: of the one model, or of many when the settings say so."""
+    counters.watch_depth(lambda: models.depth)
+    server = _Server(models, settings, counters)
+    routes = [
+        Route("/ping", server.ping, methods=["GET"]),
+        Route("/execution-parameters", server.execution_parameters, methods=["GET"]),
+        Route("/metrics", server.metrics, methods=["GET"]),
+        Route("/openapi.json", server.openapi, methods=["GET"]),
+    ]
+    if settings.is_multi_model:
+        routes += [
+            Route("/models", server.list_models, methods=["GET"]),
+            Route("/models", server.load_model, methods=["POST"]),
+            Route("/models/{name}", server.describe_model, methods=["GET"]),
+            Route("/models/{name}", server.unload_model, methods=["DELETE"]),
+            Route("/models/{name}/invoke", server.invoke_model, methods=["POST"]),
         ]
+    else:
+        routes.insert(0, Route("/invocations", server.invocations, methods=["POST"]))
+    app = Starlette(
+        routes=routes,
+        exception_handlers={HTTPException: _not_here, RefusedError: _refused},  # type: ignore[dict-item]
     )
+    app.router.redirect_slashes = False  # a redirect would repeat what the client called our host
+    return app
 
 
-class Endpoint:
-    """The handlers of one model."""
+class _Server:
+    """The handlers."""
 
-    def __init__(self, predictor: Predictor[Any, Any], worker: Worker, settings: Settings) -> None:
-        """Keep what the handlers need; the worker belongs to the caller, who stops it."""
-        self._predictor = predictor
-        self._worker = worker
+    def __init__(self, models: Models, settings: Settings, counters: metrics.Metrics) -> None:
+        self._models = models
         self._settings = settings
-        self._free_seats = settings.max_waiting
+        self._metrics = counters
+        self._exchange = Exchange(settings, counters)
 
     async def ping(self, _request: Request) -> HTTPResponse:
-        """Return 200: a server exists only once its model is loaded."""
-        return HTTPResponse()
+        """Return 200 while requests would be answered; 503 while a model loads or is stuck."""
+        if self._models.is_healthy:
+            return HTTPResponse()
+        return http_response(unavailable("The model is being loaded, or it is stuck."))
 
     async def execution_parameters(self, _request: Request) -> HTTPResponse:
         """Return what batch transform should use when its user does not say."""
-        parameters = {
-            "MaxConcurrentTransforms": os.cpu_count() or 1,
-            "BatchStrategy": "MULTI_RECORD",
-            "MaxPayloadInMB": self._settings.max_payload_mb,
-        }
-        return HTTPResponse(orjson.dumps(parameters), media_type=JSON)
+        return _json(self._settings.execution_parameters())
+
+    async def metrics(self, _request: Request) -> HTTPResponse:
+        """Return the counters."""
+        return HTTPResponse(self._metrics.text(), media_type=metrics.CONTENT_TYPE)
+
+    async def openapi(self, _request: Request) -> HTTPResponse:
+        """Return the description of this server."""
+        return _json(openapi.document(self._models, self._settings))
 
     async def invocations(self, request: Request) -> HTTPResponse:
-        """Return the model's answer, or the status and sentence that say why there is none."""
-        request_id = new_request_id()
+        """Return the answer of the one model."""
+        return await self._exchange.answer(request, self._models.get(THE_MODEL))
+
+    async def invoke_model(self, request: Request) -> HTTPResponse:
+        """Return the answer of one of many models."""
+        return await self._exchange.answer(request, self._loaded(request))
+
+    async def list_models(self, request: Request) -> HTTPResponse:
+        """Return one page of models; its token is the last name of the page before."""
+        after = request.query_params.get("next_page_token", "")
+        rest = [(name, url) for name, url in self._models.urls() if name > after]
+        page = rest[:MODELS_PER_PAGE]
+        answer: dict[str, object] = {"models": [_description(*entry) for entry in page]}
+        if len(rest) > len(page):
+            answer["nextPageToken"] = page[-1][0]
+        return _json(answer)
+
+    async def load_model(self, request: Request) -> HTTPResponse:
+        """Load a model beside the event loop."""
+        name, url = await _order(request)
+        await _aside(partial(self._models.add_for_client, name, url))
+        return HTTPResponse()
+
+    async def describe_model(self, request: Request) -> HTTPResponse:
+        """Return the name and the directory of one model."""
+        name = request.path_params["name"]
+        self._loaded(request)
+        return _json(_description(name, self._models.url(name) or ""))
+
+    async def unload_model(self, request: Request) -> HTTPResponse:
+        """Forget a model once what it holds is answered."""
+        self._loaded(request)
+        await _aside(partial(self._models.remove, request.path_params["name"]))
+        return HTTPResponse()
+
+    def _loaded(self, request: Request) -> Batcher:
+        name = request.path_params["name"]
+        batcher = self._models.get(name)
+        if batcher is None:
+            raise RefusedError(
+                HTTPStatus.NOT_FOUND, f"Model {shown(name)} is not loaded. POST /models loads it."
+            )
+        return batcher
+
+
+async def _aside(work: Callable[[], object]) -> None:
+    """Wait for work in a thread of its own: at the end the event loop would wait for its own ones."""
+    future: Future[None] = Future()
+
+    def run() -> None:
         try:
-            response = await self._respond(request, request_id)
-        except ClientDisconnect:  # nobody will read it, but the framework wants an answer
-            response = text_response(
-                HTTPStatus.BAD_REQUEST, "The client left before its body ended."
-            )
-        except asyncio.CancelledError:  # the time to drain is over, and this one is not done
-            response = text_response(
-                HTTPStatus.SERVICE_UNAVAILABLE, "The server is stopping; send the request again."
-            )
-        headers = {REQUEST_ID_HEADER: request_id}
-        if response.content_type:
-            headers["content-type"] = response.content_type
-        if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            headers["retry-after"] = str(RETRY_AFTER_S)
-        return HTTPResponse(response.body, response.status, headers)
+            work()
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
+            future.set_exception(error)
+        else:
+            future.set_result(None)
 
-    async def _respond(self, request: Request, request_id: str) -> Response:
-        if not self._free_seats:
-            await _read_body(request, max_bytes=0)
-            return text_response(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"The server is busy: {self._settings.max_waiting} requests wait already. "
-                f"Retry in {RETRY_AFTER_S} s.",
-            )
-        self._free_seats -= 1  # taken before the body is read: seats bound the memory of bodies
-        try:
-            return await self._answer(request, request_id)
-        finally:
-            self._free_seats += 1
-
-    async def _answer(self, request: Request, request_id: str) -> Response:
-        max_bytes = self._settings.max_body_bytes
-        body = await _read_body(request, max_bytes)
-        if body is None:
-            return text_response(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"Body: expected at most {max_bytes} bytes; got more. "
-                "Send fewer records per request.",
-            )
-        accept = (_header(request, "accept") or "").strip()
-        call = Call(
-            body=body,
-            content_type=_header(request, "content-type"),
-            accept=self._settings.default_accept if accept in ("", "*/*") else accept,
-            request_id=request_id,
-        )
-        try:
-            return await asyncio.wrap_future(
-                self._worker.submit(partial(invoke, self._predictor, call))
-            )
-        except Exception as error:  # noqa: BLE001 - the model broke out, e.g. with SystemExit
-            return failed(call, error)
+    future.set_running_or_notify_cancel()
+    threading.Thread(target=run, name="models", daemon=True).start()
+    await asyncio.wrap_future(future)
 
 
-async def _read_body(request: Request, max_bytes: int) -> bytes | None:
-    """Return the body, or None when it is longer; no more than `max_bytes` are kept."""
-    chunks: list[bytes] = []
-    size_bytes = 0
+async def _order(request: Request) -> tuple[str, str]:
+    """Return name and directory of the model that a client wants loaded.
+
+    Raises:
+        RefusedError: 400: the body does not say so.
+    """
+    body = b""
     async for chunk in request.stream():
-        size_bytes += len(chunk)
-        if size_bytes <= max_bytes:
-            chunks.append(chunk)
-            continue
-        chunks.clear()
-        if size_bytes > max_bytes + LINGER_BYTES:
+        body += chunk
+        if len(body) > LARGEST_ORDER_BYTES:
             break
-    return b"".join(chunks) if size_bytes <= max_bytes else None
+    try:
+        match orjson.loads(body[:LARGEST_ORDER_BYTES]):
+            case {"model_name": str(name), "url": str(url)}:
+                return name, url
+    except orjson.JSONDecodeError:
+        pass
+    raise RefusedError(
+        HTTPStatus.BAD_REQUEST,
+        f"Body: expected a JSON object with the texts model_name and url; got {shown(body[:80])}. "
+        "Name the model and its directory.",
+    )
 
 
-def _header(request: Request, name: str) -> str | None:
-    """Return all values of a header as one, so that two content types match none."""
-    return ", ".join(request.headers.getlist(name)) or None
+def _description(name: str, url: str) -> dict[str, str]:
+    return {"modelName": name, "modelUrl": url}
+
+
+def _json(value: object) -> HTTPResponse:
+    return HTTPResponse(orjson.dumps(value), media_type=JSON)
+
+
+async def _refused(_request: Request, refused: RefusedError) -> HTTPResponse:
+    return http_response(refused.response)
+
+
+async def _not_here(_request: Request, error: HTTPException) -> HTTPResponse:
+    """Return 404 or 405 as a sentence; the headers say which methods there are."""
+    sentence = (
+        "There is nothing at this path. GET /openapi.json lists what there is."
+        if error.status_code == HTTPStatus.NOT_FOUND
+        else "This path has other methods, named by the header Allow."
+    )
+    response = http_response(text_response(HTTPStatus(error.status_code), sentence))
+    response.headers.update(error.headers or {})
+    return response

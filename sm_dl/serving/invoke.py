@@ -1,7 +1,7 @@
 """One path for every caller: Accept, Content-Type, decode, predict, encode (contract, section 5).
 
-The steps are separate functions, so that a server may decode one request while another is
-predicted, and may give the requests of several clients to one `predict`.
+The steps are separate functions, so that the requests of several clients may share one `predict`
+and be answered as if each had come alone.
 """
 
 import logging
@@ -33,6 +33,8 @@ class Call:
     content_type: str | None = None
     accept: str | None = None
     request_id: str = field(default_factory=new_request_id)
+    client_id: str | None = None
+    """The client's own name for the request: for the log, never for a decision or an answer."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,13 @@ def invoke(predictor: Predictor[Any, Any], call: Call) -> Response:
         return failed(call, error)
 
 
-def agree(predictor: Predictor[Any, Any], call: Call) -> Terms:
+def agree(predictor: Predictor[Any, Any], call: Call, *, has_body: bool | None = None) -> Terms:
     """Return the media types of one exchange.
 
+    Args:
+        predictor: The model.
+        call: Its headers are read, its body is not.
+        has_body: Whether there is one; None: as the call says.
     Raises:
         RefusedError: 406 for Accept, which is checked first, else 415 for Content-Type.
     """
@@ -92,7 +98,7 @@ def agree(predictor: Predictor[Any, Any], call: Call) -> Terms:
             f"Accept: expected {_one_of(predictor.answer_types)}; got {shown(call.accept)}. "
             "Ask for a type the model writes, or leave the header out.",
         )
-    has_nothing_to_read = not call.content_type and not call.body
+    has_nothing_to_read = not call.content_type and not (call.body or has_body)
     if not is_readable and not has_nothing_to_read:
         raise RefusedError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -120,12 +126,13 @@ def encode(predictor: Predictor[Any, Answer], answer: Answer, terms: Terms) -> R
     return Response(HTTPStatus.OK, predictor.encode(answer, terms.answer_type), terms.answer_type)
 
 
-def failed(call: Call, error: Exception) -> Response:
+def failed(call: Call, error: BaseException) -> Response:
     """Return the answer to a fault of ours and log its cause.
 
     The client learns an id and nothing else: a trace or a path is the log's business.
     """
-    logger.error("request %s: the model failed", call.request_id, exc_info=error)
+    named = f" ({shown(call.client_id)} to its client)" if call.client_id else ""
+    logger.error("request %s%s: the model failed", call.request_id, named, exc_info=error)
     return text_response(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "The model failed on this request; the log has the cause "

@@ -5,18 +5,22 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
 
-from sm_dl.contract.codec import Predictor
-from sm_dl.errors import UserError, shown
+from sm_dl.errors import AlgorithmError, UserError, shown
 from sm_dl.serving.app import build_app
+from sm_dl.serving.framing import StrictProtocol
+from sm_dl.serving.metrics import Metrics
+from sm_dl.serving.models import THE_MODEL, Load, Models
 from sm_dl.serving.settings import Settings, whole_number
-from sm_dl.serving.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +30,9 @@ LARGEST_PORT = 65535
 PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 RANGE_VARIABLE = "SAGEMAKER_SAFE_PORT_RANGE"
 BACKLOG = 2048
-WORKER_STOP_S = 2
+STOP_S = 2
+SIGNALLED = 128
+"""An exit code above it names the signal that ended a process, as shells do."""
 
 
 def port_to_bind(port: int | None, environment: Mapping[str, str] = os.environ) -> int:
@@ -70,13 +76,16 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]  # the rest repeats the address
         raise UserError(
             f"{host}:{port}: cannot listen here ({reason}). "
             "Stop the program that holds the address, or choose another with --port or --host."
         ) from None
+    # inherited by connections: else an answer's body waits 40 ms for the client to confirm its head
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def exit_on_sigterm() -> None:
@@ -91,28 +100,95 @@ def _exit(_number: int, _frame: FrameType | None) -> None:
     sys.exit(0)
 
 
-def serve(predictor: Predictor[Any, Any], listening: socket.socket, settings: Settings) -> None:
-    """Answer requests until SIGTERM or Ctrl-C, let those in flight finish, close the socket."""
-    worker = Worker()
-    server = uvicorn.Server(_config(predictor, worker, settings))
-    host, port = listening.getsockname()[:2]
-    logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+def serve(load: Load, folder: Path, listening: socket.socket, settings: Settings) -> None:
+    """Answer requests until SIGTERM or Ctrl-C, let those in flight finish, close the socket.
+
+    The port answers from the start: `/ping` is 503 until the model is there.
+
+    Args:
+        load: Returns the predictor of a model directory.
+        folder: Of the model; the one that holds all models when the settings want many.
+        listening: Where. It is closed at the end.
+        settings: Limits of the server.
+    Raises:
+        UserError: The folder holds no model that can be served.
+        AlgorithmError: The model got stuck again and again.
+    """
+    counters = Metrics(
+        on_model_lost=lambda: server.end(
+            AlgorithmError(
+                "the model got stuck in predict too often; the log names the requests. "
+                "Start the server anew."
+            )
+        )
+    )
+    models = Models(load, settings, counters, root=folder)
+    server = _Server(_config(build_app(models, settings, counters), settings))
+    loading = threading.Thread(
+        target=_begin, args=(server, models, folder, settings, _address(listening)), daemon=True
+    )
+    loading.start()
     with suppress(SystemExit, KeyboardInterrupt):  # uvicorn repeats the signal once it has stopped
         server.run(sockets=[listening])
-    if not worker.stop(WORKER_STOP_S):
-        logger.warning("stopping although the model has not returned from its last request")
-        logging.shutdown()
-        os._exit(0)  # an ordinary exit under a thread that runs native code can abort
+    has_ended = not loading.is_alive() and models.close(STOP_S)
+    if not has_ended:
+        _leave(server.failure)
+    if server.failure is not None:
+        raise server.failure
     logger.info("stopped")
 
 
-def _config(predictor: Predictor[Any, Any], worker: Worker, settings: Settings) -> uvicorn.Config:
+class _Server(uvicorn.Server):
+    """uvicorn with ends of our own: for a reason, and at once when it is told so twice."""
+
+    failure: Exception | None = None
+
+    def end(self, failure: Exception) -> None:
+        """Stop as at a signal, for a reason; any thread may call it."""
+        self.failure = failure
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop at the first signal; at the second one leave what is in flight."""
+        if self.should_exit:
+            logging.shutdown()
+            os._exit(SIGNALLED + sig)
+        super().handle_exit(sig, frame)
+
+
+def _begin(server: _Server, models: Models, folder: Path, settings: Settings, address: str) -> None:
+    """Load the model beside the event loop; a failure ends the server."""
+    try:
+        if not settings.is_multi_model:
+            models.add(THE_MODEL, folder)
+    except BaseException as error:  # noqa: BLE001 - it is raised again in the main thread
+        server.end(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+    else:
+        logger.info("serving on http://%s", address)
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _leave(failure: Exception | None) -> None:
+    """End the process under a thread that is in native code: an ordinary exit can abort there."""
+    if failure is None:
+        logger.warning("stopping although the model has not returned")
+    else:
+        logger.error("%s: %s", getattr(failure, "log_label", "Error"), failure)
+    logging.shutdown()
+    os._exit(getattr(failure, "exit_code", 1) if failure else 0)
+
+
+def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
     for handler in logging.getLogger("sm_dl").handlers:  # its few lines look like ours
         logging.getLogger("uvicorn").addHandler(handler)
     return uvicorn.Config(
-        build_app(predictor, worker, settings),
+        app,
         loop="asyncio",
-        http="h11",  # one parser everywhere, also where a faster one happens to be installed
+        http=partial(StrictProtocol, settings),  # type: ignore[arg-type]  # called, never subclassed
         ws="none",
         lifespan="off",
         log_config=None,
@@ -121,5 +197,6 @@ def _config(predictor: Predictor[Any, Any], worker: Worker, settings: Settings) 
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
+        timeout_keep_alive=int(settings.idle_s),
         timeout_graceful_shutdown=settings.drain_s,
     )

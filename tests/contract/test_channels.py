@@ -213,7 +213,9 @@ def test_a_slip_in_a_type_is_answered_by_the_nearest(source: Make) -> None:
     assert message.endswith("Did you mean 'application/jsonlines'?")
 
 
-ONLY_PIPED = (Channel("train", "What to learn from.", (JSON_LINES,), required=True, modes=("Pipe",)),)
+ONLY_PIPED = (
+    Channel("train", "What to learn from.", (JSON_LINES,), required=True, modes=("Pipe",)),
+)
 
 
 def test_a_pipe_that_has_not_appeared_yet_is_a_channel(tmp_path: Path) -> None:

@@ -1,18 +1,24 @@
 """A model that doubles numbers, and a way to ask a server about it."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import httpx
 import orjson
 import pytest
+import uvicorn
 from starlette.applications import Starlette
 
 from sm_dl.content_types import JSON, JSON_LINES, MediaType
 from sm_dl.errors import UserError, shown
+from sm_dl.serving import process
 from sm_dl.serving.app import build_app
+from sm_dl.serving.metrics import Metrics
+from sm_dl.serving.models import THE_MODEL, Models
 from sm_dl.serving.settings import Settings
-from sm_dl.serving.worker import Worker
 
 UNLUCKY = 13
 """The number on which `predict` fails."""
@@ -71,13 +77,52 @@ def make_doubler() -> type[Doubler]:
 
 @pytest.fixture
 def make_app() -> Iterator[MakeApp]:
-    worker = Worker()
+    with closing_apps() as make:
+        yield make
 
-    def make(predictor: Doubler | None = None, **settings: object) -> Starlette:
-        return build_app(predictor or Doubler(), worker, Settings(**settings))  # type: ignore[arg-type]
+
+@pytest.fixture(scope="module")
+def make_shared_app() -> Iterator[MakeApp]:
+    with closing_apps() as make:
+        yield make
+
+
+@contextmanager
+def closing_apps() -> Iterator[MakeApp]:
+    made = []
+
+    def make(predictor: Doubler | None = None, **values: object) -> Starlette:
+        settings, metrics = Settings(**values), Metrics()  # type: ignore[arg-type]
+        models = Models(lambda _: predictor or Doubler(), settings, metrics)
+        made.append(models)
+        if not settings.is_multi_model:
+            models.add(THE_MODEL, Path())
+        return build_app(models, settings, metrics)
 
     yield make
-    assert worker.stop(timeout_s=5)
+    assert all(models.close(timeout_s=5) for models in made)
+
+
+@pytest.fixture(scope="session")
+def live() -> Callable[..., AbstractContextManager[int]]:
+    """Return a way to serve an application on the loopback interface, and to get its port."""
+
+    @contextmanager
+    def serve(app: Starlette, **values: object) -> Iterator[int]:
+        config = process._config(app, Settings(**values))  # type: ignore[arg-type]
+        server = uvicorn.Server(config)
+        with process.listen("127.0.0.1", 0) as listening:
+            port = listening.getsockname()[1]
+            thread = threading.Thread(target=server.run, args=([listening],))
+            thread.start()
+            try:
+                yield port
+            finally:
+                server.should_exit = server.force_exit = True
+                thread.join(10)
+                assert not thread.is_alive()
+
+    return serve
 
 
 @pytest.fixture

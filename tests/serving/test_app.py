@@ -4,12 +4,16 @@ import asyncio
 import os
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from sm_dl.content_types import JSON, JSON_LINES
 from sm_dl.errors import UserError
-from sm_dl.serving.app import LINGER_BYTES
+from sm_dl.serving.app import build_app
+from sm_dl.serving.metrics import Metrics
+from sm_dl.serving.models import THE_MODEL, Models
+from sm_dl.serving.settings import Settings
 
 MIB = 1024 * 1024
 AS_JSON = {"content-type": JSON}
@@ -22,7 +26,7 @@ def test_ping_is_200_and_empty(make_app, send):
 
 def test_execution_parameters_are_those_of_the_service(make_app, send):
     assert send(make_app(), "GET", "/execution-parameters").json() == {
-        "MaxConcurrentTransforms": os.cpu_count(),
+        "MaxConcurrentTransforms": min(os.cpu_count(), 16),
         "BatchStrategy": "MULTI_RECORD",
         "MaxPayloadInMB": 6,
     }
@@ -123,11 +127,144 @@ def test_an_endless_body_is_not_read_to_the_end(make_app, send):
             yield bytes(MIB)
 
     send(make_app(max_payload_mb=1), "POST", "/invocations", content=endless(), headers=AS_JSON)
-    assert chunks_taken <= LINGER_BYTES / MIB + 3
+    assert chunks_taken <= 3
 
 
-def test_the_wrong_method_is_405(make_app, send):
-    assert send(make_app(), "GET", "/invocations").status_code == 405
+def test_the_wrong_method_is_405_and_names_the_right_one(make_app, send):
+    response = send(make_app(), "GET", "/invocations")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/models", "/models/a/invoke", "/ping/", "/%2e%2e/ping"]
+)
+def test_an_unknown_path_is_404_with_a_sentence(make_app, send, path):
+    response = send(make_app(), "GET", path)
+    assert (response.status_code, response.headers["content-type"], response.text) == (
+        404,
+        "text/plain; charset=utf-8",
+        "There is nothing at this path. GET /openapi.json lists what there is.",
+    )
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate, gzip", "br"])
+def test_an_encoded_body_is_415(make_app, send, encoding):
+    headers = AS_JSON | {"content-encoding": encoding}
+    response = send(make_app(), "POST", "/invocations", content=b"[1]", headers=headers)
+    assert (response.status_code, "Send the body as it is." in response.text) == (415, True)
+
+
+def test_a_body_encoded_as_it_is_is_read(make_app, send):
+    headers = AS_JSON | {"content-encoding": "identity"}
+    assert send(make_app(), "POST", "/invocations", content=b"[1]", headers=headers).is_success
+
+
+def test_accept_is_refused_before_the_content_type_and_both_before_the_body(make_app, send):
+    async def never_sent():
+        raise AssertionError("the body was read")
+        yield b""
+
+    headers = {"content-type": "image/png", "accept": "text/csv"}
+    app = make_app()
+    statuses = [
+        send(app, "POST", "/invocations", content=never_sent(), headers=some).status_code
+        for some in (headers, {"content-type": "image/png"})
+    ]
+    assert statuses == [406, 415]
+
+
+def test_bodies_that_together_are_too_much_are_503(make_app, make_doubler, client):
+    gate = Gate()
+    app = make_app(make_doubler(gate.pass_through), max_payload_mb=1, max_bodies_mb=1)
+    large = _json_of_size(MIB)
+
+    async def exchange():
+        async with client(app) as http:
+            held = asyncio.create_task(http.post("/invocations", content=large, headers=AS_JSON))
+            await asyncio.to_thread(gate.wait_until_reached)
+            refused = await http.post("/invocations", content=large, headers=AS_JSON)
+            gate.open()
+            answered = await held
+            return refused.status_code, answered.status_code, refused.headers["retry-after"]
+
+    assert asyncio.run(exchange()) == (503, 200, "1")
+    assert send_large(app, client, large) == 200
+
+
+def send_large(app, client, large):
+    async def exchange():
+        async with client(app) as http:
+            return (await http.post("/invocations", content=large, headers=AS_JSON)).status_code
+
+    return asyncio.run(exchange())
+
+
+def test_the_clients_own_id_is_for_the_log_only(make_app, send, log):
+    headers = AS_JSON | {"x-amzn-sagemaker-inference-id": "mine\x1b[31m"}
+    response = send(make_app(), "POST", "/invocations", content=b"[13]", headers=headers)
+    answer = response.text + str(response.headers)
+    assert ("mine" in answer, r"('mine\x1b[31m' to its client)" in log.text) == (False, True)
+
+
+@pytest.mark.parametrize("body", [b"[13]", b"{", b"[1"])
+def test_an_error_tells_nothing_of_the_machine(make_app, send, monkeypatch, body):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-value")
+    response = send(make_app(), "POST", "/invocations", content=body, headers=AS_JSON)
+    told = response.text + str(response.headers)
+    assert not any(
+        word in told for word in ("Traceback", "/secret/path", "a-secret", ".py", "/usr")
+    )
+
+
+def test_metrics_count_answers_by_status_batches_and_what_is_in_flight(make_app, send):
+    app = make_app()
+    for body in (b"[1]", b"[2]", b"{"):
+        send(app, "POST", "/invocations", content=body, headers=AS_JSON)
+    lines = send(app, "GET", "/metrics").text.splitlines()
+    assert {
+        'sm_dl_requests_total{status="200"} 2.0',
+        'sm_dl_requests_total{status="400"} 1.0',
+        "sm_dl_request_seconds_count 3.0",
+        "sm_dl_batch_requests_count 2.0",
+        "sm_dl_requests_in_flight 0.0",
+        "sm_dl_queue_requests 0.0",
+        "sm_dl_stuck_threads_total 0.0",
+    } <= set(lines)
+
+
+def test_ping_is_503_while_a_stuck_model_is_replaced_and_200_again_afterwards(make_doubler, send):
+    gate, may_load = Gate(), threading.Event()
+    predictors = [make_doubler(gate.pass_through)]
+
+    def load(_folder):
+        if not predictors:
+            assert may_load.wait(5)
+        return predictors.pop() if predictors else make_doubler()
+
+    settings, metrics = Settings(predict_s=0.5), Metrics()
+    models = Models(load, settings, metrics)
+    app = build_app(models, settings, metrics)
+    statuses = [send(app, "GET", "/ping").status_code]  # nothing is loaded yet
+    models.add(THE_MODEL, Path())
+    statuses.append(send(app, "GET", "/ping").status_code)
+    statuses.append(send(app, "POST", "/invocations", content=b"[1]", headers=AS_JSON).status_code)
+    statuses.append(send(app, "GET", "/ping").status_code)
+    may_load.set()
+    statuses.append(send(app, "POST", "/invocations", content=b"[1]", headers=AS_JSON).status_code)
+    statuses.append(send(app, "GET", "/ping").status_code)
+    gate.open()
+    assert statuses == [503, 200, 500, 503, 200, 200]
+    assert models.close(5)
+
+
+def test_before_the_model_is_loaded_invocations_are_503(send):
+    settings, metrics = Settings(), Metrics()
+    app = build_app(Models(lambda _: None, settings, metrics), settings, metrics)
+    response = send(app, "POST", "/invocations", content=b"[1]", headers=AS_JSON)
+    assert (response.status_code, response.text) == (
+        503,
+        "The model is being loaded. Send the request again later.",
+    )
 
 
 class Gate:

@@ -1,5 +1,7 @@
 """Which port a server takes, and what it says when it cannot have it."""
 
+import socket
+
 import pytest
 
 from sm_dl.errors import UserError
@@ -9,6 +11,14 @@ from sm_dl.serving import process
 def test_an_address_of_another_machine_is_told_in_one_sentence():
     with pytest.raises(UserError, match=r"^192\.0\.2\.1:0: cannot listen here \(Cannot assign"):
         process.listen("192.0.2.1", 0)
+
+
+def test_an_answer_is_sent_without_waiting_for_the_client_to_confirm_its_head():
+    with process.listen("127.0.0.1", 0) as listening:
+        with socket.create_connection(listening.getsockname()):
+            accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,10 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -19,29 +22,42 @@ from sm_dl.serving import process
 AS_JSON = {"content-type": "application/json"}
 SERVER = """
 import runpy, sys, time
+from dataclasses import replace
+from pathlib import Path
+from sm_dl.errors import UserError
 from sm_dl.job.log import start_logging
+from sm_dl.job.outcome import run_to_exit_code
 from sm_dl.serving import process
 from sm_dl.serving.settings import Settings
 
 conftest = sys.argv[1]
-load_s, predict_s, drain_s = map(int, sys.argv[2:])
+load_s, predict_s, limit_s, drain_s = map(float, sys.argv[2:])
 start_logging()
 process.exit_on_sigterm()
-with process.listen("127.0.0.1", 0) as listening:
-    print("loading", flush=True)
+def load(folder):
+    print(f"loading on {listening.getsockname()[1]}", flush=True)
+    if load_s < 0:
+        raise UserError("there is no model")
     time.sleep(load_s)
-    def predict():
-        print("predicting", flush=True)
-        time.sleep(predict_s)
-    predictor = runpy.run_path(conftest)["Doubler"](predict)
-    process.serve(predictor, listening, Settings(drain_s=drain_s, max_payload_mb=1))
+    return runpy.run_path(conftest)["Doubler"](predict)
+def predict():
+    print("predicting", flush=True)
+    time.sleep(predict_s)
+def serve():
+    settings = replace(
+        Settings.from_environment(),
+        drain_s=int(drain_s), max_payload_mb=1, predict_s=limit_s, max_stuck=2, max_waiting=8,
+    )
+    process.serve(load, Path(), listening, settings)
+with process.listen("127.0.0.1", 0) as listening:
+    sys.exit(run_to_exit_code(serve, None))
 """
 
 
 class Server:
     """One server process and the lines it prints."""
 
-    def __init__(self, folder, load_s=0, predict_s=0, drain_s=20):
+    def __init__(self, folder, load_s=0, predict_s=0, limit_s=60, drain_s=20):
         script = folder / "server.py"
         script.write_text(SERVER)
         conftest = Path(__file__).with_name("conftest.py")
@@ -54,6 +70,7 @@ class Server:
                 conftest,
                 str(load_s),
                 str(predict_s),
+                str(limit_s),
                 str(drain_s),
             ],
             stdout=subprocess.PIPE,
@@ -84,6 +101,16 @@ class Server:
         thread.start()
         self.wait_for("predicting")
         return thread
+
+    def post_aside_and_forget(self, body):
+        """Post from another thread, wait until the model is at work, and expect no answer."""
+
+        def post():
+            with suppress(httpx.HTTPError):
+                self.post(body)
+
+        threading.Thread(target=post, daemon=True).start()
+        self.wait_for("predicting")
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
@@ -168,9 +195,66 @@ def test_sigterm_ends_a_server_whose_model_is_stuck(tmp_path):
         assert (code, answers[0].status_code) == (0, 503)
 
 
+@contextmanager
+def loading(folder, load_s):
+    server = Server(folder, load_s=load_s)
+    try:
+        server.port = int(server.wait_for(r"loading on (\d+)")[1])
+        yield server
+    finally:
+        server.process.kill()
+        server.process.wait()
+        server.process.stdout.close()
+
+
 def test_sigterm_ends_a_server_that_is_still_loading(tmp_path):
-    loading = Server(tmp_path, load_s=60)
-    loading.wait_for("loading")
-    code = loading.terminate()
-    loading.process.stdout.close()
-    assert code == 0
+    with loading(tmp_path, 60) as server:
+        assert server.terminate() == 0
+
+
+def test_sigterm_ends_a_server_that_is_loading_one_of_many(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAGEMAKER_MULTI_MODEL", "true")
+    with running(tmp_path, load_s=60, drain_s=1) as server:
+        order = {"model_name": "a", "url": str(Path.cwd())}
+
+        def ask():
+            with suppress(httpx.HTTPError):
+                httpx.post(f"http://127.0.0.1:{server.port}/models", json=order, timeout=20)
+
+        threading.Thread(target=ask, daemon=True).start()
+        server.wait_for("loading")
+        assert server.terminate() == 0
+
+
+def test_ping_is_503_while_the_model_loads(tmp_path):
+    with loading(tmp_path, 60) as server:
+        assert server.ping().status_code == 503
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_server_with_code_2(tmp_path):
+    with loading(tmp_path, -1) as server:
+        assert server.process.wait(timeout=10) == 2
+        assert "Customer Error: there is no model" in server.process.stdout.read()
+
+
+def test_a_second_sigterm_ends_the_server_at_once(tmp_path):
+    with running(tmp_path, predict_s=60) as busy:
+        busy.post_aside_and_forget(b"[1]")
+        busy.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert busy.terminate() == 128 + signal.SIGTERM
+
+
+def test_a_model_stuck_twice_of_two_ends_the_process_with_code_1(tmp_path):
+    with running(tmp_path, predict_s=60, limit_s=0.3, drain_s=1) as stuck:
+        statuses = [stuck.post(b"[1]").status_code for _ in range(2)]
+        assert (statuses, stuck.process.wait(timeout=10)) == ([500, 500], 1)
+
+
+def test_overload_is_answered_not_queued_without_end(tmp_path):
+    with running(tmp_path, predict_s=0.5) as busy:
+        with ThreadPoolExecutor(40) as clients:
+            answers = list(clients.map(busy.post, [b"[1]"] * 40))
+        statuses = Counter(answer.status_code for answer in answers)
+        assert (set(statuses), statuses[200] >= 8) == ({200, 503}, True)
+        assert busy.post(b"[2]").content == b"[4]"

@@ -144,12 +144,7 @@ class Calendar:
         self._table: Tensor | None = None
         if frequency.base == "M":
             return
-        num_days = last // MINUTES_PER_DAY - self._first_day + 1
-        if num_days > MAX_DAYS:
-            raise UserError(
-                f"start and time_freq: the series span {num_days} days from first to last step; "
-                f"expected at most {MAX_DAYS}. Check the start dates and time_freq={frequency}."
-            )
+        num_days = check_span(frequency, first, last)
         self._table = torch.from_numpy(
             _day_features(frequency.base, np.arange(self._first_day, self._first_day + num_days))
         )
@@ -175,6 +170,21 @@ class Calendar:
         if self.frequency.base == "min":
             parts.insert(0, (times.remainder(60) / 59.0 - 0.5).to(torch.float32).unsqueeze(-1))
         return torch.cat(parts, dim=-1)
+
+
+def check_span(frequency: Frequency, first: int, last: int) -> int:
+    """Return the days from `first` to `last`, both in minutes.
+
+    Raises:
+        UserError: They are more than any calendar needs.
+    """
+    num_days = last // MINUTES_PER_DAY - first // MINUTES_PER_DAY + 1
+    if num_days > MAX_DAYS and frequency.base != "M":
+        raise UserError(
+            f"start and time_freq: the series span {num_days} days from first to last step; "
+            f"expected at most {MAX_DAYS}. Check the start dates and time_freq={frequency}."
+        )
+    return num_days
 
 
 def _day_features(base: str, day_numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

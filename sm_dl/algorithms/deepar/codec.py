@@ -11,6 +11,7 @@ import numpy.typing as npt
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from sm_dl.algorithms.deepar.calendar import check_span
 from sm_dl.algorithms.deepar.checks import check_cat, check_dynamic, check_target
 from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series, series_from_record
@@ -128,6 +129,9 @@ def decode(
         )
     _warn_of_needless_fields([record for _, record in records], schema)
     series = [_instance(record, place, schema) for place, record in records]
+    step = schema.frequency.step
+    last = max(one.start + (len(one) + num_steps - 1) * step for one in series)
+    check_span(schema.frequency, min(one.start for one in series), last)
     return ForecastRequest(series, configuration)
 
 

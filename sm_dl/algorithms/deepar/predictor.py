@@ -9,12 +9,14 @@ import torch
 
 from sm_dl.algorithms.deepar import codec
 from sm_dl.algorithms.deepar.codec import Configuration, Forecast, ForecastRequest
+from sm_dl.algorithms.deepar.draws import Draw, paths_at_once
 from sm_dl.algorithms.deepar.network import DeepARNetwork
-from sm_dl.algorithms.deepar.sampling import sample_paths
+from sm_dl.algorithms.deepar.sampling import sample_draws
 from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series
 from sm_dl.algorithms.deepar.windows import WindowShape, panel_of
 from sm_dl.content_types import JSON, JSON_LINES, MediaType
+from sm_dl.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +51,36 @@ class DeepARPredictor:
         """Return what a body asks for; see `codec.decode`."""
         return codec.decode(body, media, self.schema, self.default)
 
+    def weight(self, request: ForecastRequest) -> int:
+        """Return the paths that one request takes."""
+        return len(request.series) * request.configuration.num_samples
+
+    @property
+    def max_weight(self) -> int:
+        """Return the paths of one sweep: with more, a batch takes longer and nobody gains."""
+        return paths_at_once(self.device)
+
     def predict(self, requests: Sequence[ForecastRequest]) -> list[Forecast]:
-        """Return one forecast for each request."""
-        return [self._answer(request) for request in requests]
+        """Return one forecast for each request; those of one horizon are sampled together.
+
+        A request with a seed gets what it would get alone, bit for bit on one machine.
+        """
+        horizons = [
+            one.configuration.prediction_length or self.schema.prediction_length for one in requests
+        ]
+        forecasts: dict[int, Forecast] = {}
+        for num_steps in set(horizons):
+            chosen = {
+                index: request
+                for index, request in enumerate(requests)
+                if horizons[index] == num_steps
+            }
+            try:
+                sampled = self._sample_together(list(chosen.values()), num_steps)
+            except UserError:  # each was accepted, but no one calendar spans them all
+                sampled = [self._sample_together([one], num_steps)[0] for one in chosen.values()]
+            forecasts |= dict(zip(chosen, sampled, strict=True))
+        return [forecasts[index] for index in range(len(requests))]
 
     def encode(self, answer: Forecast, media_type: str) -> bytes:
         """Return the response body; see `codec.encode`."""
@@ -68,30 +97,45 @@ class DeepARPredictor:
             num_steps: Steps ahead, at most the trained number.
             seed: The same seed gives the same paths.
         """
-        generator = torch.Generator(self.device)
-        if seed is None:
-            generator.seed()
-        else:
-            generator.manual_seed(seed)
+        draw = Draw(len(series), num_samples, self._generator(seed))
+        return self._sample(series, [draw], num_steps)[0]
+
+    def _sample_together(
+        self, requests: Sequence[ForecastRequest], num_steps: int
+    ) -> list[Forecast]:
+        shared = self._generator(None)
+        draws = []
+        for request in requests:
+            wanted = request.configuration
+            _warn_of_rough_tails(wanted)
+            generator = shared if wanted.seed is None else self._generator(wanted.seed)
+            draws.append(Draw(len(request.series), wanted.num_samples, generator))
+        series = [one for request in requests for one in request.series]
+        paths = self._sample(series, draws, num_steps)
+        return [
+            Forecast(some, request.configuration)
+            for some, request in zip(paths, requests, strict=True)
+        ]
+
+    def _sample(
+        self, series: Sequence[Series], draws: Sequence[Draw], num_steps: int
+    ) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
         panel = panel_of(series, self.schema, horizon=num_steps).to(self.device)
         windows = panel.cut(
             torch.arange(len(panel)),
             panel.length_N - num_steps,
             WindowShape(self.schema.lags[-1], self.context_length, num_steps),
         )
-        paths = sample_paths(self.network, windows, self.context_length, num_samples, generator)
-        return paths.cpu().numpy()
+        paths = sample_draws(self.network, windows, self.context_length, draws)
+        return [one.cpu().numpy() for one in paths]
 
-    def _answer(self, request: ForecastRequest) -> Forecast:
-        wanted = request.configuration
-        _warn_of_rough_tails(wanted)
-        paths = self.forecast(
-            request.series,
-            num_samples=wanted.num_samples,
-            num_steps=wanted.prediction_length or self.schema.prediction_length,
-            seed=wanted.seed,
-        )
-        return Forecast(paths, wanted)
+    def _generator(self, seed: int | None) -> torch.Generator:
+        generator = torch.Generator(self.device)
+        if seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(seed)
+        return generator
 
 
 def _warn_of_rough_tails(wanted: Configuration) -> None:

@@ -1,4 +1,4 @@
-"""Ancestral sampling of all paths of a request at once (arXiv:1704.04110, section 3).
+"""Ancestral sampling of all paths of some requests at once (arXiv:1704.04110, section 3).
 
 What the paths of a series share is computed once per series: the context, and what the inputs
 that do not depend on drawn values (older lags, calendar, statics) give the first layer and the
@@ -15,21 +15,27 @@ into the forecast, P = raw numbers of the likelihood.
 """
 
 import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from sm_dl.algorithms.deepar.draws import (
+    MIN_COLUMNS,
+    Draw,
+    Portion,
+    noises_of,
+    paths_at_once,
+    runs_of,
+    spread,
+    sweeps,
+)
 from sm_dl.algorithms.deepar.network import DeepARNetwork
 from sm_dl.algorithms.deepar.windows import Windows
 
-PATHS_AT_ONCE = {"cpu": 4096}
-"""Paths of one sweep: on a CPU their gates should stay in the second-level cache."""
-PATHS_AT_ONCE_ELSEWHERE = 1 << 18
 
-
-@torch.no_grad()
 def sample_paths(
     network: DeepARNetwork,
     windows: Windows,
@@ -37,23 +43,35 @@ def sample_paths(
     num_samples: int,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return sample paths, shape (B, num_samples, Q), in the data's units.
+    """Return sample paths, shape (B, num_samples, Q), in the data's units; see `sample_draws`."""
+    draw = Draw(windows.cat_BC.shape[0], num_samples, generator)
+    return sample_draws(network, windows, num_context, [draw])[0]
+
+
+@torch.no_grad()
+def sample_draws(
+    network: DeepARNetwork, windows: Windows, num_context: int, draws: Sequence[Draw]
+) -> list[Tensor]:
+    """Return the sample paths of each draw, shape (series, samples, Q), in the data's units.
+
+    A draw gets the same paths alone and beside others: its noise comes from its own generator in
+    the same portions, and no number of one column depends on its neighbours.
 
     Args:
         network: In evaluation mode.
         windows: Context and Q steps ahead; targets of those steps are never read.
         num_context: Steps before the forecast.
-        num_samples: Paths per series.
-        generator: Of the windows' device; the same state gives the same paths.
+        draws: Of the windows' series, in order.
     """
-    start = _start(network, windows, num_context)
-    paths_at_once = PATHS_AT_ONCE.get(start.scale_B.device.type, PATHS_AT_ONCE_ELSEWHERE)
-    series_at_once = max(1, paths_at_once // num_samples)
-    parts = [
-        _sweep(network, start.of(slice(first, first + series_at_once)), num_samples, generator)
-        for first in range(0, len(start.scale_B), series_at_once)
+    start = _start(network, windows, num_context, draws)
+    parts: list[list[Tensor]] = [[] for _ in draws]
+    for sweep in sweeps(draws, paths_at_once(start.scale_B.device)):
+        for portion, paths in zip(sweep, _sweep(network, start, sweep), strict=True):
+            parts[portion.draw_index].append(paths)
+    return [
+        torch.cat(some) if some else start.scale_B.new_zeros(0, draw.num_samples, start.num_ahead)
+        for some, draw in zip(parts, draws, strict=True)
     ]
-    return torch.cat(parts) if parts else start.scale_B.new_zeros(0, num_samples, start.num_ahead)
 
 
 @dataclass(frozen=True)
@@ -73,18 +91,14 @@ class _Start:
         """Return Q."""
         return len(self.gates_QGB)
 
-    def of(self, part: slice) -> "_Start":
-        """Return the same for some of the series."""
-        return _Start(
-            self.scale_B[part],
-            [(h[:, part], c[:, part]) for h, c in self.states],
-            self.gates_QGB[:, :, part],
-            self.raw_QPB[:, :, part],
-        )
 
-
-def _start(network: DeepARNetwork, windows: Windows, num_context: int) -> _Start:
-    scale_B = network.scale(windows, num_context)
+def _start(
+    network: DeepARNetwork, windows: Windows, num_context: int, draws: Sequence[Draw]
+) -> _Start:
+    scale_B = _scale(network, windows, num_context, draws)
+    if 0 < len(scale_B) < MIN_COLUMNS:
+        repeated_B = torch.arange(MIN_COLUMNS, device=scale_B.device) % len(scale_B)
+        windows, scale_B = _picked(windows, repeated_B), scale_B[repeated_B]
     inputs_TBI = network.inputs(_without_future(windows, num_context), scale_B)
     states = []
     hidden = inputs_TBI[:num_context]
@@ -94,8 +108,33 @@ def _start(network: DeepARNetwork, windows: Windows, num_context: int) -> _Start
         hidden = output + hidden if index else output
     first, ahead_QBI = network.recurrent_layers()[0], inputs_TBI[num_context:]
     gates_QBG = linear(ahead_QBI, first.input_weight(), first.bias_ih_l0 + first.bias_hh_l0)
-    raw_QBP = network.shortcut(ahead_QBI) + network.output.bias
+    raw_QBP = linear(ahead_QBI, _two_rows(network.shortcut.weight), _two_rows(network.output.bias))
     return _Start(scale_B, states, gates_QBG.transpose(1, 2), raw_QBP.transpose(1, 2))
+
+
+def _scale(
+    network: DeepARNetwork, windows: Windows, num_context: int, draws: Sequence[Draw]
+) -> Tensor:
+    """Return the scale of each series, for each draw as if it were alone.
+
+    A series without a history takes the mean of its draw. A sum over steps is added up in an order
+    that depends on how many columns there are: the last digits would differ, too.
+    """
+    scales = []
+    first = 0
+    for draw in draws:
+        part = slice(first, first + draw.num_series)
+        target_SB = windows.target_SB[:, part].contiguous()
+        observed_SB = windows.observed_SB[:, part].contiguous()
+        own = windows._replace(target_SB=target_SB, observed_SB=observed_SB)
+        scales.append(network.scale(own, num_context))
+        first = part.stop
+    return torch.cat(scales)
+
+
+def _picked(windows: Windows, series_B: Tensor) -> Windows:
+    columns = {name: values[:, series_B] for name, values in windows._asdict().items()}
+    return Windows(**{**columns, "cat_BC": windows.cat_BC[series_B]})
 
 
 def _without_future(windows: Windows, num_context: int) -> Windows:
@@ -107,21 +146,21 @@ def _without_future(windows: Windows, num_context: int) -> Windows:
     return windows._replace(target_SB=target_SB, gap_SB=gap_SB)
 
 
-def _sweep(
-    network: DeepARNetwork, start: _Start, num_samples: int, generator: torch.Generator | None
-) -> Tensor:
-    """Return paths, shape (B, num_samples, Q), of as many series as fit into one sweep."""
+def _sweep(network: DeepARNetwork, start: _Start, sweep: Sequence[Portion]) -> list[Tensor]:
+    """Return the paths of each portion, shape (series, samples, Q)."""
     layers, lags = network.recurrent_layers(), network.shape.lags
-    scale_N = start.scale_B.repeat_interleave(num_samples)
-    paths_QN = scale_N.new_empty(start.num_ahead, len(scale_N))
+    num_paths, noises = sum(one.num_paths for one in sweep), noises_of(sweep)
+    runs = runs_of(sweep, network.shape.num_cells)
+    scale_N = spread(start.scale_B.unsqueeze(0), runs)[0]
+    paths_QN = scale_N.new_zeros(start.num_ahead, len(scale_N))
     drawn_QN = torch.empty_like(paths_QN)  # the same, scaled: what the network reads
-    hs = [h.repeat_interleave(num_samples, dim=1) for h, _ in start.states]
-    cs = [c.repeat_interleave(num_samples, dim=1) for _, c in start.states]
+    hs = [spread(h_HB, runs) for h_HB, _ in start.states]
+    cs = [spread(c_HB, runs) for _, c_HB in start.states]
 
     for step in range(start.num_ahead):
         inside = bisect.bisect_right(lags, step)  # the first so many lags reach into the forecast
         drawn_LN = drawn_QN[[step - lag for lag in lags[:inside]]]
-        gates_GN = start.gates_QGB[step].repeat_interleave(num_samples, dim=1)
+        gates_GN = spread(start.gates_QGB[step], runs)
         gates_GN.addmm_(
             torch.cat([layers[0].weight_hh_l0, layers[0].weight_ih_l0[:, :inside]], dim=1),
             torch.cat([hs[0], drawn_LN]),
@@ -134,14 +173,28 @@ def _sweep(
                 torch.cat([hidden_HN, hs[index]]),
             )
             hidden_HN = _cell(gates_GN, hs, cs, index) + hidden_HN
-        raw_PN = start.raw_QPB[step].repeat_interleave(num_samples, dim=1)
+        raw_PN = spread(start.raw_QPB[step], runs)
         raw_PN.addmm_(
-            torch.cat([network.output.weight, network.shortcut.weight[:, :inside]], dim=1),
+            _two_rows(
+                torch.cat([network.output.weight, network.shortcut.weight[:, :inside]], dim=1)
+            ),
             torch.cat([hidden_HN, drawn_LN]),
         )
-        paths_QN[step] = network.likelihood.sample(raw_PN.T, scale_N, generator)
+        for generator, part in noises:
+            paths_QN[step, part] = network.likelihood.sample(
+                raw_PN[:, part].T, scale_N[part], generator
+            )
         drawn_QN[step] = paths_QN[step] / scale_N
-    return paths_QN.T.reshape(len(start.scale_B), num_samples, start.num_ahead)
+    sizes = [one.num_paths for one in sweep]
+    return [
+        paths_NQ.reshape(len(one.series), one.draw.num_samples, start.num_ahead)
+        for one, paths_NQ in zip(sweep, torch.split(paths_QN.T[:num_paths], sizes), strict=True)
+    ]
+
+
+def _two_rows(weight_PI: Tensor) -> Tensor:
+    """Return the weights, the only row twice: a product of one row takes a kernel of its own."""
+    return weight_PI if len(weight_PI) > 1 else torch.cat([weight_PI, weight_PI])
 
 
 def _cell(gates_GN: Tensor, hs: list[Tensor], cs: list[Tensor], index: int) -> Tensor:

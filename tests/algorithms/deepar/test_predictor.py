@@ -369,3 +369,78 @@ def test_whatever_is_read_is_answered(make_predictor, target, start):
     body = orjson.dumps({"instances": [{"start": start, "target": target}]})
     forecast = predictor.predict([predictor.decode(body, MediaType(JSON))])[0]
     assert forecast.paths_BKQ.shape == (1, 100, AHEAD)
+
+
+def _request(seed, samples, steps, *lengths, **more):
+    """Return a request with a series of each length; 0 is one without a history."""
+    random = np.random.default_rng(sum(lengths))
+    instances = [
+        {"start": "2012-01-30", "target": random.integers(0, 2, length).tolist()}
+        for length in lengths
+    ]
+    configuration = {"num_samples": samples, "prediction_length": steps, **more}
+    if seed is not None:
+        configuration["seed"] = seed
+    return {"instances": instances, "configuration": configuration}
+
+
+SEEDED = [
+    _request(1, 1, AHEAD, 9),
+    _request(2, 100, AHEAD, 30, 0),
+    _request(3, 7, 2, 5, 6, 7),
+    _request(1, 100, AHEAD, 9, 0),
+    _request(9, 1000, AHEAD, *range(3, 12)),
+    _request(4, 2, AHEAD, 0),
+]
+"""Of several horizons, numbers of paths and seeds; one takes more than a sweep, some have no past."""
+
+
+def _paths(predictor, bodies):
+    requests = [predictor.decode(orjson.dumps(body), MediaType(JSON)) for body in bodies]
+    return [forecast.paths_BKQ for forecast in predictor.predict(requests)]
+
+
+@pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
+def test_a_seeded_request_gets_the_same_paths_whatever_it_is_batched_with(make_predictor, facts):
+    predictor = make_predictor(**facts | {"cardinality": (), "num_dynamic": 0})
+    unseeded = _request(None, 50, AHEAD, 20)
+    together = _paths(predictor, [unseeded, *SEEDED, unseeded])[1:-1]
+    for body, paths in zip(SEEDED, together, strict=True):
+        np.testing.assert_array_equal(paths, _paths(predictor, [body])[0])
+
+
+def test_point_forecasts_do_not_depend_on_what_they_are_batched_with(make_predictor):
+    predictor = make_predictor(likelihood="deterministic-L1")
+    bodies = [_request(None, samples, AHEAD, length) for samples, length in [(1, 9), (5, 30)]]
+    together = _paths(predictor, bodies)
+    for body, paths in zip(bodies, together, strict=True):
+        np.testing.assert_array_equal(paths, _paths(predictor, [body])[0])
+
+
+def test_unseeded_requests_of_one_batch_draw_different_noise(make_predictor):
+    one, other = _paths(make_predictor(), [_request(None, 5, AHEAD, 9)] * 2)
+    assert (one != other).all()
+
+
+def test_a_request_weighs_its_paths(make_predictor):
+    predictor = make_predictor()
+    request = predictor.decode(orjson.dumps(_request(1, 70, AHEAD, 3, 4, 5)), MediaType(JSON))
+    assert (predictor.weight(request), predictor.max_weight) == (210, 4096)
+
+
+def test_requests_thousands_of_years_apart_are_each_answered(make_predictor):
+    predictor = make_predictor()
+    bodies = [_request(1, 5, AHEAD, 9), _request(2, 5, AHEAD, 9)]
+    bodies[1]["instances"][0]["start"] = "8024-01-01"
+    together = _paths(predictor, bodies)
+    for body, paths in zip(bodies, together, strict=True):
+        np.testing.assert_array_equal(paths, _paths(predictor, [body])[0])
+
+
+def test_one_request_that_spans_thousands_of_years_is_refused_before_it_is_predicted(
+    make_predictor,
+):
+    body = _request(1, 5, AHEAD, 9, 9)
+    body["instances"][1]["start"] = "8024-01-01"
+    with pytest.raises(UserError, match="the series span 219"):
+        make_predictor().decode(orjson.dumps(body), MediaType(JSON))

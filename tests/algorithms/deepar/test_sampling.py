@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sm_dl.algorithms.deepar import sampling
+from sm_dl.algorithms.deepar import draws
 from sm_dl.algorithms.deepar.likelihoods import LIKELIHOODS
 from sm_dl.algorithms.deepar.sampling import sample_paths
 from sm_dl.algorithms.deepar.windows import Windows, WindowShape
@@ -125,14 +125,14 @@ def test_how_many_paths_are_swept_at_once_changes_nothing(
     network = make_network(likelihood="deterministic-L1")
     windows = make_windows(network, batch=5)
     whole = draw(network, windows)
-    monkeypatch.setitem(sampling.PATHS_AT_ONCE, "cpu", paths_at_once)
+    monkeypatch.setitem(draws.PATHS_AT_ONCE, "cpu", paths_at_once)
     torch.testing.assert_close(draw(network, windows), whole, rtol=1e-5, atol=1e-5)
 
 
 def test_sweeps_of_one_series_draw_different_noise(make_network, make_windows, monkeypatch):
     network = make_network()
     windows = part_of(make_windows(network), torch.tensor([0, 0]))
-    monkeypatch.setitem(sampling.PATHS_AT_ONCE, "cpu", 1)
+    monkeypatch.setitem(draws.PATHS_AT_ONCE, "cpu", 1)
     first, second = draw(network, windows, samples=1)
     assert not torch.equal(first, second)
 
