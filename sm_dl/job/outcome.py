@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 FAILURE_CHARACTERS = 1024
 """The platform shows no more than this of the failure file."""
+HOST_MEMORY_TEXT = "can't allocate memory"
+"""How torch tells that the system gives it no more; it has no exception type for it."""
 PLATFORM_ERRNO = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -72,6 +74,10 @@ def _sorted(error: Exception) -> JobError:
     cause = f"(caused by {type(error).__name__})\n\n{error}"
     if type(error).__name__ == "OutOfMemoryError":  # torch's own, which this floor cannot import
         return PlatformError(f"the device is out of memory; lower mini_batch_size {cause}")
+    if isinstance(error, RuntimeError) and HOST_MEMORY_TEXT in str(error):
+        return PlatformError(
+            f"the host is out of memory; lower mini_batch_size or take a larger machine {cause}"
+        )
     if isinstance(error, OSError) and error.errno in PLATFORM_ERRNO:
         return PlatformError(f"{error.strerror}: {error.filename} {cause}")
     return AlgorithmError(f"the job stopped on an internal error {cause}")

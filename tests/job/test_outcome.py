@@ -7,8 +7,15 @@ from pathlib import Path
 from typing import Never
 
 import pytest
+import torch
 
-from sm_dl.errors import AlgorithmError, PlatformError, UserError
+from sm_dl.errors import (
+    AlgorithmError,
+    KilledProcessError,
+    LostProcessError,
+    PlatformError,
+    UserError,
+)
 from sm_dl.job.outcome import FAILURE_CHARACTERS, run_to_exit_code
 from sm_dl.job.paths import Paths
 
@@ -50,6 +57,34 @@ def _raising(error: BaseException) -> Callable[[], Never]:
 
 def test_a_finished_job_is_zero(paths: Paths) -> None:
     assert run_to_exit_code(lambda: None, paths) == 0
+
+
+def test_a_tensor_the_host_has_no_room_for_is_the_platform_s_fault(paths: Paths) -> None:
+    code = run_to_exit_code(lambda: torch.empty(1 << 60).fill_(0), paths)  # type: ignore[arg-type, return-value]
+    assert (
+        code,
+        "the host is out of memory; lower mini_batch_size" in paths.failure.read_text(),
+    ) == (3, True)
+
+
+def test_the_first_process_to_fail_has_the_word(paths: Paths) -> None:
+    run_to_exit_code(_raising(UserError("the cause")), paths)
+    run_to_exit_code(_raising(LostProcessError("a consequence")), paths, owns_output=False)
+    assert paths.failure.read_text() == "ClientError: the cause"
+
+
+def test_a_killed_process_comes_before_those_that_lost_it(paths: Paths) -> None:
+    run_to_exit_code(_raising(LostProcessError("a consequence")), paths)
+    run_to_exit_code(_raising(KilledProcessError("the cause")), paths, owns_output=False)
+    assert paths.failure.read_text() == "InternalServerError: the cause"
+
+
+def test_a_secret_in_the_environment_is_not_in_the_failure(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
+    run_to_exit_code(_raising(UserError("channel train: s3 refused wJalrXUtnFEMI")), paths)
+    assert "wJalrXUtnFEMI" not in paths.failure.read_text()
 
 
 def test_a_finished_job_leaves_no_failure_file(paths: Paths) -> None:
