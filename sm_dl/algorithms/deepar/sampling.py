@@ -133,8 +133,10 @@ def _scale(
 
 
 def _picked(windows: Windows, series_B: Tensor) -> Windows:
-    columns = {name: values[:, series_B] for name, values in windows._asdict().items()}
-    return Windows(**{**columns, "cat_BC": windows.cat_BC[series_B]})
+    columns = {
+        name: values[:, series_B] for name, values in windows._asdict().items() if name != "cat_BC"
+    }
+    return Windows(**columns, cat_BC=windows.cat_BC[series_B])
 
 
 def _without_future(windows: Windows, num_context: int) -> Windows:

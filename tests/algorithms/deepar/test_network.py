@@ -1,7 +1,5 @@
 """What the network reads, what it answers, and what cannot reach it."""
 
-from dataclasses import fields, replace
-
 import numpy as np
 import pytest
 import torch
@@ -32,10 +30,10 @@ def one_of(windows, index):
     part = slice(index, index + 1)
     return Windows(
         **{
-            field.name: getattr(windows, field.name)[part]
-            if field.name == "cat_BC"
-            else getattr(windows, field.name)[:, part]
-            for field in fields(Windows)
+            field: getattr(windows, field)[part]
+            if field == "cat_BC"
+            else getattr(windows, field)[:, part]
+            for field in Windows._fields
         }
     )
 
@@ -44,7 +42,7 @@ def changed(windows, position, value=1000.0):
     """Return the windows with another target at one step."""
     target_SB = windows.target_SB.clone()
     target_SB[position] = value
-    return replace(windows, target_SB=target_SB)
+    return windows._replace(target_SB=target_SB)
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
@@ -161,7 +159,7 @@ def test_a_scaled_series_gives_the_same_answer_but_for_the_scale_it_is_told(
     with torch.no_grad():
         network.layers[0].weight_ih_l0[:, network.layers[0].num_inputs - 1] = 0.0
     windows = make_windows(network)
-    larger = replace(windows, target_SB=windows.target_SB * scale)
+    larger = windows._replace(target_SB=windows.target_SB * scale)
     torch.testing.assert_close(network(windows, CONTEXT)[0], network(larger, CONTEXT)[0])
 
 
@@ -305,7 +303,7 @@ def test_the_loss_of_tiny_and_huge_series_is_finite(
 def test_the_network_reads_every_field(make_network, make_windows, field):
     network = make_network(**EVERYTHING)
     windows = make_windows(network)
-    other = replace(windows, **{field: getattr(windows, field) + 1.0})
+    other = windows._replace(**{field: getattr(windows, field) + 1.0})
     assert not torch.allclose(network(windows, CONTEXT)[0], network(other, CONTEXT)[0])
 
 
@@ -313,7 +311,7 @@ def test_the_network_reads_every_category(make_network, make_windows):
     network = make_network(**EVERYTHING)
     windows = make_windows(network)
     answers = [
-        network(replace(windows, cat_BC=torch.tensor([[first, second]] * 3)), CONTEXT)[0]
+        network(windows._replace(cat_BC=torch.tensor([[first, second]] * 3)), CONTEXT)[0]
         for first in range(3)
         for second in range(2)
     ]

@@ -1,7 +1,5 @@
 """Sample paths against the teacher-forced network, and against a sampler without any cleverness."""
 
-from dataclasses import fields, replace
-
 import numpy as np
 import pytest
 import torch
@@ -35,22 +33,21 @@ def part_of(windows, part):
     """Return the windows with some of the series only."""
     return Windows(
         **{
-            field.name: getattr(windows, field.name)[part]
-            if field.name == "cat_BC"
-            else getattr(windows, field.name)[:, part]
-            for field in fields(Windows)
+            field: getattr(windows, field)[part]
+            if field == "cat_BC"
+            else getattr(windows, field)[:, part]
+            for field in Windows._fields
         }
     )
 
 
 def shortened(windows, steps):
     """Return the windows without the last steps ahead."""
-    return replace(
-        windows,
+    return windows._replace(
         **{
-            field.name: getattr(windows, field.name)[:-steps]
-            for field in fields(Windows)
-            if field.name != "cat_BC"
+            field: getattr(windows, field)[:-steps]
+            for field in Windows._fields
+            if field != "cat_BC"
         },
     )
 
@@ -62,7 +59,7 @@ def with_future(windows, paths_BQ):
     )
     ahead = paths_BQ.shape[1]
     target[-ahead:], observed[-ahead:], gap[-ahead:] = paths_BQ.T, 1.0, 0.0
-    return replace(windows, target_SB=target, observed_SB=observed, gap_SB=gap)
+    return windows._replace(target_SB=target, observed_SB=observed, gap_SB=gap)
 
 
 @torch.no_grad()
@@ -150,9 +147,9 @@ def test_targets_ahead_are_never_read(make_network, make_windows, likelihood, fu
 def test_sampling_leaves_the_windows_as_they_are(make_network, make_windows):
     network = make_network(has_gaps=True)
     windows = make_windows(network)
-    before = [getattr(windows, field.name).clone() for field in fields(Windows)]
+    before = [getattr(windows, field).clone() for field in Windows._fields]
     draw(network, windows)
-    after = [getattr(windows, field.name) for field in fields(Windows)]
+    after = [getattr(windows, field) for field in Windows._fields]
     assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
 
 
@@ -233,8 +230,6 @@ def test_a_point_forecast_on_a_gpu_is_that_of_a_cpu(make_network, make_windows):
     windows = make_windows(network, gaps=0.2)
     on_cpu = draw(network, windows)
     cuda = torch.device("cuda")
-    moved = Windows(
-        **{field.name: getattr(windows, field.name).to(cuda) for field in fields(Windows)}
-    )
+    moved = Windows(**{field: getattr(windows, field).to(cuda) for field in Windows._fields})
     on_gpu = sample_paths(network.to(cuda), moved, CONTEXT, 3, torch.Generator(cuda))
     torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=1e-3, atol=1e-3)
