@@ -1,16 +1,15 @@
 """Checkpoints: whole or absent, checked when read, only ever of the same model, never in the way."""
 
 import logging
-import os
-import re
 import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sm_dl.engine import machine
 from sm_dl.engine.state_file import DamagedError, state_from_bytes, write_state
-from sm_dl.errors import PlatformError, UserError, shown
+from sm_dl.errors import PlatformError, UserError
 from sm_dl.files import TEMPORARY_SUFFIX, renamed_when_done
 
 logger = logging.getLogger(__name__)
@@ -27,23 +26,6 @@ DEFAULT_INTERVAL_S = 10.0
 """Shortest time between two checkpoints; a platform may upload each of them."""
 UPLOADING, UPLOADED = ".sagemaker-uploading", ".sagemaker-uploaded"
 """The platform's marks beside a file that it copies away."""
-
-
-def interval_s(environment: Mapping[str, str] = os.environ) -> float:
-    """Return the shortest time between two checkpoints.
-
-    Raises:
-        UserError: The variable holds no such number.
-    """
-    text = environment.get(INTERVAL_VARIABLE, "").strip()
-    if not text:
-        return DEFAULT_INTERVAL_S
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
-        raise UserError(
-            f"environment variable {INTERVAL_VARIABLE}: expected seconds >= 0; got {shown(text)}. "
-            f"Unset it for {DEFAULT_INTERVAL_S:g}."
-        )
-    return float(text)
 
 
 class Checkpoints:
@@ -68,7 +50,7 @@ class Checkpoints:
         self.num_saved = 0
         self.total_s = 0.0
         """Time that saving took."""
-        self._interval_s = interval_s()
+        self._interval_s = machine.seconds(INTERVAL_VARIABLE, DEFAULT_INTERVAL_S, least=0)
         self._cost_s = 0.0
         self._last_end = time.perf_counter()
 

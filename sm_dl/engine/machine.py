@@ -2,7 +2,11 @@
 
 import ctypes
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
+
+from sm_dl.errors import UserError, shown
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 MALLOPT_TRIM_THRESHOLD, MALLOPT_MMAP_THRESHOLD = -1, -3
@@ -33,6 +37,25 @@ def num_cpus() -> int:
     except (OSError, ValueError):
         pass  # no control group, or of the old kind: the affinity decides
     return max(1, allowed or 1)
+
+
+def seconds(
+    variable: str, default: float, *, least: float, environment: Mapping[str, str] = os.environ
+) -> float:
+    """Return a time that an environment variable sets.
+
+    Raises:
+        UserError: It holds no number, or less than `least`.
+    """
+    text = environment.get(variable, "").strip()
+    if not text:
+        return default
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or float(text) < least:
+        raise UserError(
+            f"environment variable {variable}: expected seconds >= {least:g}; got {shown(text)}. "
+            f"Unset it for {default:g}."
+        )
+    return float(text)
 
 
 def rank() -> int:

@@ -5,9 +5,8 @@ lost or stuck is noticed there within a stated time.
 """
 
 import faulthandler
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, cast
@@ -17,7 +16,8 @@ import torch.distributed as dist
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from sm_dl.errors import LostProcessError, UserError, shown
+from sm_dl.engine import machine
+from sm_dl.errors import LostProcessError
 
 TIMEOUT_VARIABLE = "SM_DL_COLLECTIVE_TIMEOUT_S"
 DEFAULT_TIMEOUT_S = 600
@@ -29,21 +29,13 @@ LOST = re.compile(
 """How torch's back ends say that another process is gone; they have no exception type for it."""
 
 
-def timeout_s(environment: Mapping[str, str] = os.environ) -> int:
+def timeout_s() -> float:
     """Return after how many seconds without an answer another process counts as lost.
 
     Raises:
         UserError: The variable holds no such number.
     """
-    text = environment.get(TIMEOUT_VARIABLE, "").strip()
-    if not text:
-        return DEFAULT_TIMEOUT_S
-    if not re.fullmatch("[1-9][0-9]{0,5}", text):
-        raise UserError(
-            f"environment variable {TIMEOUT_VARIABLE}: expected an integer >= 1 (seconds); "
-            f"got {shown(text)}. Unset it for {DEFAULT_TIMEOUT_S}."
-        )
-    return int(text)
+    return machine.seconds(TIMEOUT_VARIABLE, DEFAULT_TIMEOUT_S, least=1)
 
 
 class Ranks:
@@ -137,7 +129,7 @@ class Ranks:
                 raise
             raise LostProcessError(
                 f"process {self._fabric.global_rank} of {self.world_size} lost another one, which died or did "
-                f"not answer within {self._timeout_s} s ({TIMEOUT_VARIABLE}); that one's log has the cause. "
+                f"not answer within {self._timeout_s:g} s ({TIMEOUT_VARIABLE}); that one's log has the cause. "
                 "Start the job again to go on from the last checkpoint."
             ) from error
         finally:

@@ -2,7 +2,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from sm_dl.engine import machine
+from sm_dl.errors import UserError
 
 
 def test_at_least_one_processor_may_be_used():
@@ -38,3 +41,14 @@ def test_the_user_s_own_thread_settings_win():
 def test_the_rank_comes_from_torchrun(monkeypatch):
     monkeypatch.setenv("RANK", "3")
     assert machine.rank() == 3
+
+
+@pytest.mark.parametrize("text", ["-1", "soon", "1e3", "nan", "0.5"])
+def test_a_time_that_is_no_number_of_seconds_is_refused(text):
+    with pytest.raises(UserError, match=r"environment variable WAIT_S: expected seconds >= 1; got"):
+        machine.seconds("WAIT_S", 600, least=1, environment={"WAIT_S": text})
+
+
+@pytest.mark.parametrize(("text", "expected"), [("", 600), ("1", 1), ("2.5", 2.5)])
+def test_a_time_is_what_its_variable_says(text, expected):
+    assert machine.seconds("WAIT_S", 600, least=1, environment={"WAIT_S": text}) == expected

@@ -80,6 +80,12 @@ class Jobs:
         log, _ = process.communicate(timeout=240)
         return Ended(process.returncode, log, self.folder / name)
 
+    def wait_for_checkpoint(self, name, process):
+        checkpoints = self.folder / name / "checkpoints"
+        while not list(checkpoints.glob("step-*")):
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.02)
+
     def in_two(self, name, **environment):
         return self.run(name, "resources.devices=2", **environment)
 
@@ -173,10 +179,7 @@ def test_a_loss_that_is_no_number_in_one_process_ends_all_before_the_update(jobs
 
 def test_sigterm_stops_all_processes_with_a_model(jobs):
     process = jobs.start("stopped", "resources.devices=2", "hyperparameters.epochs=4000")
-    checkpoints = jobs.folder / "stopped" / "checkpoints"
-    while not list(checkpoints.glob("step-*")):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.02)
+    jobs.wait_for_checkpoint("stopped", process)
     process.send_signal(signal.SIGTERM)
     log, _ = process.communicate(timeout=END_S)
     assert (process.returncode, (jobs.folder / "stopped" / "model" / "model.json").exists()) == (
@@ -187,10 +190,7 @@ def test_sigterm_stops_all_processes_with_a_model(jobs):
 
 def test_processes_do_not_outlive_the_one_that_started_them(jobs):
     process = jobs.start("orphans", "resources.devices=2", "hyperparameters.epochs=4000")
-    checkpoints = jobs.folder / "orphans" / "checkpoints"
-    while not list(checkpoints.glob("step-*")):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.02)
+    jobs.wait_for_checkpoint("orphans", process)
     process.kill()
     process.communicate(timeout=END_S)  # ends once nobody holds its pipe any more
 
