@@ -1,6 +1,7 @@
 """Inspect: `python -m sm_dl.inspect FILE ...` tells what is in files: format, records, labels."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if number:
             print()
         try:
-            print("\n".join(look(path)))
+            print("\n".join(look(path)), flush=True)
+        except BrokenPipeError:  # `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return code
         except JobError as error:
             print(error, file=sys.stderr)
             code = error.exit_code

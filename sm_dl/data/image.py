@@ -22,6 +22,7 @@ from sm_dl.data.image_header import ImageHeader, read_header
 from sm_dl.errors import UserError, optional_import, shown
 
 MAX_PIXELS = 50_000_000
+END_MARKS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 MIN_FACTOR = 2
 """A JPEG is decoded at reduced size from this factor on; below it costs more than it saves."""
 PURPOSE = "reading images"
@@ -132,6 +133,8 @@ def _opened(content: bytes, header: ImageHeader) -> Any:  # noqa: ANN401 - Pillo
     name = "PngImagePlugin" if header.format == "PNG" else "JpegImagePlugin"
     plugin = optional_import(f"PIL.{name}", extra="images", purpose=PURPOSE)
     kind = plugin.PngImageFile if header.format == "PNG" else plugin.JpegImageFile
+    if content.rfind(END_MARKS[header.format]) < 0:  # Pillow is content once the pixels are there
+        raise EOFError("the end of the file is missing")
     image = kind(io.BytesIO(content))
     image.load()
     return image

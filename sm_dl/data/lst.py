@@ -77,7 +77,7 @@ def _label(text: str, place: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not abs(value) < np.finfo(np.float32).max:
+    if not abs(value) < float(np.finfo(np.float32).max):
         raise UserError(f"{place}: expected numbers as labels; got {shown(text)}.")
     return value
 

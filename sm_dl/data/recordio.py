@@ -97,14 +97,15 @@ def read_frames(stream: BinaryIO, name: str) -> Iterator[Frames]:
         if not buffer:
             return
         parts = find_parts(buffer)
-        begins, ends, is_in_order = _records(parts)
+        begins, ends, num_good = _records(parts)
         frames = _frames(buffer, parts, (begins, ends), (offset, number, name))
         if len(frames):
             yield frames
-        used = int(parts.offsets[begins[len(ends)]]) if len(begins) > len(ends) else parts.end
+        next_part = int(begins[len(ends)]) if len(begins) > len(ends) else num_good
+        used = int(parts.offsets[next_part]) if next_part < len(parts.flags) else parts.end
         offset, number = offset + used, number + len(ends)
         here, left = place(name, number, offset), len(buffer) - used
-        if not is_in_order:
+        if num_good < len(parts.flags):
             raise refuse_flag(here)
         if parts.is_garbage:
             raise refuse_garbage(
@@ -154,22 +155,22 @@ def _read(stream: BinaryIO, wanted: int, name: str) -> list[bytes]:
     return pieces
 
 
-def _records(parts: Parts) -> tuple[Integers, Integers, bool]:
-    """Return the first part of each record, the last part of each whole one, and if flags agree.
+def _records(parts: Parts) -> tuple[Integers, Integers, int]:
+    """Return the first part of each record, the last one of each whole record, and how many are good.
 
-    Parts from the first flag on that does not follow from the one before it are left out.
+    From the first flag on that does not follow from the one before it, no part is.
     """
     flags = parts.flags
     if not flags.any():
         every = np.arange(len(flags))
-        return every, every, True
+        return every, every, len(flags)
     before = np.concatenate([[LAST], flags[:-1]])
     begins = (flags == WHOLE) | (flags == FIRST)
     wrong = np.flatnonzero((begins != ((before == WHOLE) | (before == LAST))) | (flags > LAST))
     num_good = int(wrong[0]) if len(wrong) else len(flags)
     good = flags[:num_good]
     ends = np.flatnonzero((good == WHOLE) | (good == LAST))
-    return np.flatnonzero(begins[:num_good]), ends, not len(wrong)
+    return np.flatnonzero(begins[:num_good]), ends, num_good
 
 
 def _frames(

@@ -8,7 +8,9 @@ BAR_CHARACTERS = 30
 
 def histogram(counts: Mapping[object, int]) -> list[str]:
     """Return a line with name, count and bar for each of the most frequent values."""
-    ranked = sorted(counts.items(), key=lambda item: -item[1])
+    ranked = sorted(
+        counts.items(), key=lambda item: (-item[1], len(named(item[0])), named(item[0]))
+    )
     shown = ranked[:MAX_LINES]
     width = max((len(named(value)) for value, _ in shown), default=0)
     most = max(counts.values(), default=1)

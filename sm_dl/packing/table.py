@@ -158,13 +158,14 @@ def _arrays(source: Path, options: Options) -> Piece:
     if set(arrays) >= CSR_NAMES:
         if arrays.get("format", np.array(b"csr")).item() != b"csr":
             raise UserError(f"{source}: expected a matrix in CSR form; save matrix.tocsr().")
-        rows: Rows = Csr(
+        sparse = Csr(
             arrays["data"].astype(options.dtype),
             arrays["indices"].astype(np.int64),
             arrays["indptr"].astype(np.int64),
             int(arrays["shape"][1]),
         )
-        _check(rows, source)
+        _check(sparse, source)
+        rows: Rows = sparse
     elif FEATURES in arrays:
         rows = _matrix(arrays[FEATURES], source, options)
     else:

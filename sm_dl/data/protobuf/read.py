@@ -54,7 +54,9 @@ def batch_from(frames: Frames) -> Batch:
     scattered = _scatter(frames)
     columns: dict[int, dict[str, Column]] = {FEATURES: {}, LABEL: {}}
     blobs: dict[str, list[list[bytes]]] = {}
-    for (number, key), tensors in scattered.names.items():
+    # what the first record has comes first, so that a record without it is blamed, not the others
+    names = sorted(scattered.names.items(), key=lambda item: item[1].kinds[0] == 0)
+    for (number, key), tensors in names:
         title = _title(number, key, frames)
         kind = _one_kind(tensors.kinds, title, frames)
         text = key.decode()
@@ -117,17 +119,16 @@ def _title(number: int, key: bytes, frames: Frames) -> str:
 
 
 def _one_kind(kinds: Integers, title: str, frames: Frames) -> int:
-    """Return the type of value that all records have under a name."""
+    """Return the type of value that all records have under a name; the first one sets it."""
     first = int(kinds[0])
-    wrong = np.flatnonzero((kinds != first) | (kinds == 0))
-    if not len(wrong):
+    wrong = np.flatnonzero(kinds != first)
+    if first and not len(wrong):
         return first
-    row = int(wrong[0])
-    got = KINDS.get(int(kinds[row]), "none")
-    known = {kind for kind in kinds.tolist() if kind}
-    expected = KINDS.get(first) or " or ".join(sorted(KINDS[kind] for kind in known)) or "a value"
+    row = int(wrong[0]) if len(wrong) else 0
+    expected, got = (KINDS.get(int(kind), "no value") for kind in (first, kinds[row]))
     raise UserError(
-        f"{frames.place(row)}: {title}: expected {expected}, as in the other records; got {got}."
+        f"{frames.place(row)}: {title}: expected {expected if len(wrong) else 'a value'}, "
+        f"as in the other records; got {got}."
     )
 
 

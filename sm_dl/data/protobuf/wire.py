@@ -2,8 +2,8 @@
 
 Fields may come in any order and in several pieces, packed or one by one; unknown ones are skipped.
 Stricter than protobuf's own library: a known field of the wrong wire type is an error here, where
-the library would take it for an unknown one and lose the values. Groups, which no record of the
-service has, are an error too.
+the library would take it for an unknown one and lose the values. So are a name or a value that
+comes twice, of which the library would keep the last one, and groups, which no record has.
 """
 
 from collections.abc import Iterator
@@ -74,7 +74,9 @@ def parse(buffer: bytes, start: int, end: int) -> Record:
         if number in (FEATURES, LABEL):
             _expect(kind, (_LENGTH,), begin)
             key, value, fields = _entry(buffer, begin, stop)
-            is_plain &= fields is not None and (number, key) not in record.entries
+            if (number, key) in record.entries:
+                raise WireError(begin, f"the name {key!r} a second time")
+            is_plain &= fields is not None
             record.entries[number, key] = value
             layout.append((number, key, value.kind, fields or ()))
         elif number in TEXTS:
@@ -103,6 +105,8 @@ def _entry(buffer: bytes, start: int, end: int) -> tuple[bytes, Value, tuple[int
         elif number == 2:
             _expect(kind, (_LENGTH,), begin)
             fields = _value(buffer, begin, stop, value)
+        else:  # the library would leave out the whole entry
+            raise WireError(begin, f"field number {number} in an entry, which has name and value")
     return key, value, tuple(fields) if fields is not None and order == [1, 2] else None
 
 
@@ -116,8 +120,9 @@ def _value(buffer: bytes, start: int, end: int, value: Value) -> list[int] | Non
             plain = None
             continue
         _expect(kind, (_LENGTH,), begin)
-        if value.kind != number:  # one of several: the last one counts
-            value.kind, value.spans = number, {}
+        if value.kind not in (0, number):
+            raise WireError(begin, f"{KINDS[value.kind]} and {KINDS[number]} under one name")
+        value.kind = number
         plain = _tensor(buffer, begin, stop, value)
     return plain if num_fields == 1 else None
 
