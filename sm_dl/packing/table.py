@@ -145,11 +145,12 @@ def _svmlight(source: Path, options: Options) -> Piece:
 def _arrays(source: Path, options: Options) -> Piece:
     """Return `features` and `labels` of an archive, SciPy's sparse matrix, or a plain array."""
     try:
-        found = np.load(source, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return _matrix(found, source, options), None
-        with found:
-            arrays = {name: found[name] for name in found.files}
+        with source.open("rb") as stream:
+            found = np.load(stream, allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                return _matrix(found, source, options), None
+            with found:
+                arrays = {name: found[name] for name in found.files}
     except ValueError as error:
         raise UserError(f"{source}: expected arrays of numbers ({error}).") from None
     labels = arrays.get(LABELS)
