@@ -119,16 +119,19 @@ def read_frames(stream: BinaryIO, name: str) -> Iterator[Frames]:
                 raise refuse_cut(here, needed, left)
             return
         buffer = buffer[used:]
-        is_long = parts.end == used and needed > CHUNK_BYTES and left + WORD_BYTES <= needed
-        if is_long and buffer[HEADER_BYTES - 1] >> 5 == WHOLE:
+        if parts.end == used and needed > CHUNK_BYTES and _is_begin_of_whole(buffer, needed):
             payload = _long_payload(stream, buffer, here, name)
-            alone = np.array([offset], dtype=np.int64)
-            yield Frames(
-                payload, alone - offset, alone - offset + len(payload), alone, number, name
-            )
+            zero = np.zeros(1, dtype=np.int64)
+            yield Frames(payload, zero, zero + len(payload), zero + offset, number, name)
             buffer, offset, number, needed, left = b"", offset + needed, number + 1, 0, 0
         # the parts of one record are looked at again with each read: so read more each time
         wanted = max(CHUNK_BYTES, needed - left, left if parts.end > used else 0)
+
+
+def _is_begin_of_whole(buffer: bytes, needed: int) -> bool:
+    """Return whether a buffer begins a record of one part and lacks more than its padding."""
+    flag = buffer[HEADER_BYTES - 1] >> FLAG_SHIFT % 8
+    return flag == WHOLE and len(buffer) + WORD_BYTES <= needed
 
 
 def _long_payload(stream: BinaryIO, begin: bytes, here: str, name: str) -> bytes:
