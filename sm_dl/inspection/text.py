@@ -22,15 +22,18 @@ def look_at_text(content: bytes, name: str, *, is_whole: bool) -> list[str]:
     if CONTROL & set(content[:4096]):
         return [f"unknown bytes, which begin {shown(content[:16])}"]
     lines = [line for line in content.splitlines() if line.strip()]
-    if not is_whole and lines:
+    if not is_whole and len(lines) > 1:
         del lines[-1]  # it may be cut
     if not lines:
         return ["blank text"]
-    number = counted(len(lines), "line") if is_whole else f"more than {len(lines)} lines"
+    number = counted(len(lines), "line") if is_whole else f"more than {counted(len(lines), 'line')}"
     for look in (_json_lines, _json, _list, _index, _sparse_rows, _table):
         found = look(lines, content if is_whole else b"")
         if found:
             return [f"{found[0]}, {number}", *found[1:]]
+    if content.lstrip()[:1] in (b"{", b"["):
+        number = f"{number}, going by its begin" if not is_whole else f"{number}, malformed"
+        return [f"JSON, {number}", *_first(lines)]
     return [f"text, {number}", *_first(lines)]
 
 
@@ -101,8 +104,10 @@ def _index(lines: list[bytes], _: bytes) -> list[str] | None:
 
 def _sparse_rows(lines: list[bytes], _: bytes) -> list[str] | None:
     for line in lines[:NUM_LINES]:
-        _, *pairs = line.split()
-        if not all(key.isdigit() and _is_number(value) for key, _, value in _split(pairs)):
+        label, *pairs = line.split()
+        if not _is_number(label) or not all(
+            key.isdigit() and _is_number(value) for key, _, value in _split(pairs)
+        ):
             return None
     if all(b":" not in line for line in lines[:NUM_LINES]):
         return None

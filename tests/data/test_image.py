@@ -1,6 +1,7 @@
 """Image files to arrays: every kind has one conversion, and no bytes do harm."""
 
 import io
+import sys
 import tracemalloc
 from typing import Any
 
@@ -118,6 +119,24 @@ def test_a_jpeg_is_what_pillow_decodes() -> None:
     found = encoded(PIXELS, "JPEG")
     with Image.open(io.BytesIO(found)) as image:
         assert np.abs(decode(found, "a").astype(int) - np.array(image)).max() <= 1
+
+
+def test_without_the_fast_decoder_pillow_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = encoded(PIXELS, "JPEG")
+    fast = decode(found, "a")
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    assert np.abs(decode(found, "a").astype(int) - fast).max() <= 1
+    for cut in range(len(found)):
+        with pytest.raises(UserError, match=r"^a: "):
+            decode(found[:cut], "a")
+
+
+def test_without_any_decoder_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("simplejpeg", "PIL.JpegImagePlugin", "PIL.PngImagePlugin"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for kind in ("PNG", "JPEG"):
+        with pytest.raises(UserError, match=r"pip install 'sm_dl\[images\]'"):
+            decode(encoded(PIXELS, kind), "a")
 
 
 def test_orientation_is_left_as_stored() -> None:

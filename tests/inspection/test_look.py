@@ -163,6 +163,8 @@ def _say(tmp_path: Path, content: bytes) -> list[str]:
         (b"[1,\n2]", "JSON list, 2 lines"),
         (b'[{"prefix": "s3://b/"}, "a"]', "manifest of objects below a prefix, 1 line"),
         (b'{"annotations": []}', "JSON annotation of boxes, 1 line"),
+        (b'{"a": 1,\n"b"', "JSON, 2 lines, malformed"),
+        (b'{"a":\n' + b"1" * (1 << 21), "JSON, more than 1 line, going by its begin"),
         (b"once upon a time\nthere was\n", "text, 2 lines"),
     ],
 )
