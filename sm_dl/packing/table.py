@@ -5,6 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -18,6 +19,7 @@ from sm_dl.errors import UserError, shown
 from sm_dl.files import renamed_when_done
 
 ROWS_AT_ONCE = 10_000
+MAX_LINE_BYTES = 1 << 24
 CSV_SUFFIXES = (".csv", ".csv.gz")
 SVMLIGHT_SUFFIXES = (".svm", ".svmlight", ".libsvm", ".svm.gz", ".svmlight.gz", ".libsvm.gz")
 ARRAY_SUFFIXES = (".npy", ".npz")
@@ -82,10 +84,8 @@ def _pieces(source: Path, options: Options) -> Iterator[Piece]:
 def _csv(source: Path, options: Options) -> Iterator[Piece]:
     number, width = 0, None
     with _opened(source) as stream:
-        while True:
-            lines = [line for _, line in zip(range(ROWS_AT_ONCE), stream, strict=False)]
-            if not lines:
-                return
+        every = _lines(stream, source)
+        while lines := [line for _, line in islice(every, ROWS_AT_ONCE)]:
             try:
                 table = np.loadtxt(lines, delimiter=",", comments=None, ndmin=2, dtype=np.float64)
             except ValueError as error:
@@ -110,7 +110,7 @@ def _svmlight(source: Path, options: Options) -> Piece:
     values: list[float] = []
     row_starts = [0]
     with _opened(source) as stream:
-        for number, line in enumerate(stream, start=1):
+        for number, line in _lines(stream, source):
             text = line.partition(b"#")[0].split()
             if not text:
                 continue
@@ -200,6 +200,16 @@ def _matrix(array: NDArray[Any], source: Path, options: Options) -> NDArray[Any]
             f"{source}: expected a matrix of numbers; got shape {array.shape} of {array.dtype}."
         )
     return array.astype(options.dtype)
+
+
+def _lines(stream: IO[bytes], source: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (number, line); a gzip bomb without a line break stops here."""
+    number = 0
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise UserError(f"{source} line {number}: expected at most {MAX_LINE_BYTES} bytes.")
+        yield number, line
 
 
 def _opened(source: Path) -> IO[bytes]:

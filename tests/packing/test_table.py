@@ -105,6 +105,7 @@ def test_arrays_with_labels_come_back(tmp_path: Path) -> None:
         ("a.csv", b"1\n", "more than the 1 of the label"),
         ("a.csv.gz", gzip.compress(b"1,2\n" * 999)[:-9], "damaged or cut short"),
         ("a.csv.gz", b"1,2\n", "damaged or cut short"),
+        ("a.csv.gz", gzip.compress(bytes(1 << 25)), "line 1: expected at most 16777216 bytes"),
         ("a.svm", b"1 x:2\n", "line 1: expected a label and then column:value"),
         ("a.svm", b"1 0:2\n", "Set --first-column"),
         ("a.npy", b"\x93NUMPY", "expected arrays of numbers"),

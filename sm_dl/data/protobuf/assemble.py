@@ -82,6 +82,8 @@ def _values(
 def _varints(
     buffer: bytes, tensors: Tensors, field: int, places: Places
 ) -> tuple[NDArray[np.uint64], Integers]:
+    if field not in tensors:
+        return np.zeros(0, dtype=np.uint64), np.zeros_like(tensors.kinds)
     starts, lengths, replaced = tensors.span(field)
     data = gather(buffer, starts, lengths, replaced)
     numbers, counts, wrong = decode_varints(data, lengths)

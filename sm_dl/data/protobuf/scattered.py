@@ -21,6 +21,10 @@ class Tensors:
         self._spans: dict[int, tuple[Integers, Integers]] = {}
         self._replaced: dict[int, dict[int, list[bytes]]] = {}
 
+    def __contains__(self, field: int) -> bool:
+        """Return whether any record has a field."""
+        return field in self._spans
+
     def span(self, field: int) -> tuple[Integers, Integers, dict[int, bytes]]:
         """Return begins, lengths, and what stands in for some records' pieces of the buffer."""
         starts, lengths = self._arrays(field)
