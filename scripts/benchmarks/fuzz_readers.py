@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import atheris
+import numpy as np
 
 with atheris.instrument_imports(include=["sm_dl"]):
     from sm_dl.data.annotations import boxes_from_text
@@ -27,6 +28,7 @@ with atheris.instrument_imports(include=["sm_dl"]):
     from sm_dl.data.lst import read_list
     from sm_dl.data.masks import label_map_from_text
     from sm_dl.data.protobuf.read import read_batches
+    from sm_dl.data.protobuf.write import Tensor, record_bytes
     from sm_dl.data.recordio import framed, read_records
     from sm_dl.errors import UserError
     from sm_dl.inspection.look import look
@@ -65,8 +67,10 @@ def _recordio(content: bytes) -> None:
 
 
 def _protobuf(content: bytes) -> None:
-    """Read a file of records, and the same bytes as one payload."""
-    for stream in (content, framed(content, cuts=False)):
+    """Read a file of records, the same bytes as one payload, and this among good ones."""
+    good = framed(record_bytes({"values": Tensor(np.float32([1, 2]))}), cuts=False)
+    alone = framed(content, cuts=False)
+    for stream in (content, alone, good + alone + good + good):
         try:
             for batch in read_batches(io.BytesIO(stream), "a"):
                 for column in (*batch.features.values(), *batch.label.values()):

@@ -203,13 +203,14 @@ def _matrix(array: NDArray[Any], source: Path, options: Options) -> NDArray[Any]
 
 
 def _lines(stream: IO[bytes], source: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield (number, line); a gzip bomb without a line break stops here."""
+    """Yield (number, line) of lines that are not blank; a gzip bomb without a break stops here."""
     number = 0
     while line := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
         if len(line) > MAX_LINE_BYTES:
             raise UserError(f"{source} line {number}: expected at most {MAX_LINE_BYTES} bytes.")
-        yield number, line
+        if line.strip():
+            yield number, line
 
 
 def _opened(source: Path) -> IO[bytes]:

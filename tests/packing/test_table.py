@@ -60,7 +60,7 @@ def test_a_csv_has_its_label_in_front(tmp_path: Path, packs: bool) -> None:
 
 def test_a_csv_may_have_no_label(tmp_path: Path) -> None:
     source = tmp_path / "a.csv"
-    source.write_text("1,2\n3,4\n" * 15_000)
+    source.write_text("1,2\n3,4\n" * 15_000 + "\n" * 20_000)
     assert _pack(source, "--label-size", "0", "--dtype", "float64") == 0
     values, labels = _read(source)
     assert values.dense().shape == (30_000, 2)

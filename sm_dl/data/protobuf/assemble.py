@@ -45,7 +45,7 @@ def column_from(buffer: bytes, tensors: Tensors, kind: int, places: Places) -> C
     values, counts = _values(buffer, tensors, kind, places)
     keys, key_counts = _varints(buffer, tensors, KEYS, places)
     shapes, shape_counts = _varints(buffer, tensors, SHAPE, places)
-    is_sparse = bool(key_counts.any() or (shape_counts[counts == 0] > 0).any())
+    is_sparse = _is_sparse(counts, key_counts, shape_counts, places)
     shape = _one_shape(shapes, shape_counts, places)
     row_starts = np.zeros(len(counts) + 1, dtype=np.int64)
     np.cumsum(counts, out=row_starts[1:])
@@ -62,6 +62,21 @@ def column_from(buffer: bytes, tensors: Tensors, kind: int, places: Places) -> C
     return Column(
         places.title, values, row_starts, keys.astype(np.int64), shape, is_sparse, places.of_row
     )
+
+
+def _is_sparse(
+    counts: Integers, key_counts: Integers, shape_counts: Integers, places: Places
+) -> bool:
+    """Return whether rows are sparse; a row of zeros has a shape only. The first row decides."""
+    sparse = np.flatnonzero((key_counts > 0) | ((counts == 0) & (shape_counts > 0)))
+    dense = np.flatnonzero((counts > 0) & (key_counts == 0))
+    if len(sparse) and len(dense):
+        if dense[0] < sparse[0]:
+            places.refuse(
+                sparse, "expected a dense row, as in the records before; got a sparse one."
+            )
+        places.refuse(dense, "expected a sparse row, as in the records before; got a dense one.")
+    return len(sparse) > 0
 
 
 def _values(

@@ -221,6 +221,41 @@ def test_damaged_records_are_refused_or_read_as_the_library_does(
     _compare(bytes(damaged))
 
 
+@settings(max_examples=600)
+@given(
+    payload=st.sampled_from(SEEDS),
+    edits=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), min_size=1, max_size=3),
+)
+def test_a_damaged_record_between_good_ones_is_refused_or_read_as_the_library_does(
+    payload: bytes, edits: list[tuple[int, int]]
+) -> None:
+    damaged = bytearray(payload)
+    for at, byte in edits:
+        damaged[at % len(damaged)] = byte
+    _compare_among(payload, bytes(damaged))
+
+
+def _compare_among(good: bytes, damaged: bytes) -> bool:
+    """Check a record among others, where all are read at once; return whether it is accepted."""
+    payloads = [good, good, damaged, good, good]
+    try:
+        batch = _batch(b"".join(framed(payload, cuts=False) for payload in payloads))
+    except UserError as error:
+        assert "a.pbr record 3 at byte" in str(error)  # noqa: PT017 - both ways out are right
+        return False
+    for row, payload in enumerate(payloads):
+        record = record_pb2.Record.FromString(payload)
+        assert set(record.features) == set(batch.features)
+        for name, column in batch.features.items():
+            tensor = getattr(record.features[name], record.features[name].WhichOneof("value"))
+            begin, end = column.row_starts[row : row + 2]
+            wanted = np.array(tensor.values, dtype=column.values.dtype)
+            assert column.values[begin:end].tobytes() == wanted.tobytes()
+            if column.is_sparse:
+                assert column.keys[begin:end].tolist() == list(tensor.keys)
+    return True
+
+
 @given(st.binary(max_size=60))
 def test_any_payload_is_refused_or_read_as_the_library_does(payload: bytes) -> None:
     _compare(payload)
