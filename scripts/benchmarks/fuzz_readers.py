@@ -68,7 +68,7 @@ def _recordio(content: bytes) -> None:
 
 def _protobuf(content: bytes) -> None:
     """Read a file of records, the same bytes as one payload, and this among good ones."""
-    good = framed(record_bytes({"values": Tensor(np.float32([1, 2]))}), cuts=False)
+    good = framed(record_bytes({"values": Tensor(np.array([1, 2], dtype=np.float32))}), cuts=False)
     alone = framed(content, cuts=False)
     for stream in (content, alone, good + alone + good + good):
         try:

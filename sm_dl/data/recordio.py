@@ -4,6 +4,9 @@ MXNet cuts a record where its payload holds the magic number on a whole word; th
 does not. What either wrote is read the same way: parts by length, records by flags.
 """
 
+import io
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -138,12 +141,34 @@ def _long_payload(stream: BinaryIO, begin: bytes, here: str, name: str) -> bytes
     """Return the payload of a record of one part that begins with `begin`, copied once."""
     length = int.from_bytes(begin[WORD_BYTES:HEADER_BYTES], "little") & MAX_PART_BYTES
     num_left = HEADER_BYTES + length - len(begin)
-    pieces = _read(stream, num_left, name)
     padding = -length % WORD_BYTES
+    if _num_bytes_left(stream) >= num_left + padding:  # so a file may be asked for them all
+        payload = _reread(stream, num_left - length, length, name)
+        if len(payload) == length and len(b"".join(_read(stream, padding, name))) == padding:
+            return payload
+        raise PlatformError(f"{name}: became shorter while it was read.")
+    pieces = _read(stream, num_left, name)
     num_read = sum(map(len, pieces)) + sum(map(len, _read(stream, padding, name)))
     if num_read < num_left + padding:
         raise refuse_cut(here, HEADER_BYTES + length + padding, len(begin) + num_read)
     return b"".join((memoryview(begin)[HEADER_BYTES:], *pieces))
+
+
+def _reread(stream: BinaryIO, step: int, num_bytes: int, name: str) -> bytes:
+    """Return bytes of a file that begin `step` from here, read in one piece."""
+    try:
+        stream.seek(step, io.SEEK_CUR)
+        return stream.read(num_bytes)
+    except OSError as error:
+        raise PlatformError(f"{name}: cannot be read ({error.strerror}).") from None
+
+
+def _num_bytes_left(stream: BinaryIO) -> int:
+    """Return how many bytes of a plain file are to come; 0 for any other stream."""
+    if not isinstance(stream, io.BufferedReader) or not isinstance(stream.raw, io.FileIO):
+        return 0
+    status = os.fstat(stream.fileno())
+    return status.st_size - stream.tell() if stat.S_ISREG(status.st_mode) else 0
 
 
 def _read(stream: BinaryIO, wanted: int, name: str) -> list[bytes]:

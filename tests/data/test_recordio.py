@@ -1,6 +1,7 @@
 """RecordIO: what two libraries wrote is read, written, and refused where it is damaged."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,6 +94,22 @@ def test_records_around_the_size_of_a_chunk_are_whole(cuts: bool, size: int, ext
     begin = bytes(100) + MAGIC_BYTES if cuts else b""
     payloads = [begin + bytes([number]) * (size + extra) for number in range(3)] + [b"end"]
     assert _read(b"".join(framed(one, cuts=cuts) for one in payloads)) == payloads
+
+
+@pytest.mark.parametrize("extra", range(4))
+def test_long_records_of_a_file_are_whole(tmp_path: Path, extra: int) -> None:
+    payloads = [bytes([number]) * (2 * CHUNK_BYTES + extra) for number in range(3)] + [b"end"]
+    path = tmp_path / "a.rec"
+    whole = b"".join(framed(one, cuts=False) for one in payloads)
+    path.write_bytes(whole)
+    with path.open("rb") as stream:
+        assert list(read_records(stream, "a.rec")) == payloads
+    path.write_bytes(whole[: 5 * CHUNK_BYTES])
+    with (
+        path.open("rb") as stream,
+        pytest.raises(UserError, match=r"a\.rec record 3 at byte \d+: "),
+    ):
+        list(read_records(stream, "a.rec"))
 
 
 def test_a_record_of_many_parts_over_many_chunks_is_joined() -> None:
