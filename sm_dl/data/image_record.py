@@ -66,7 +66,7 @@ def image_record_from_bytes(payload: bytes, place: str) -> ImageRecord:
             "application/x-recordio-protobuf."
         )
     labels: NDArray[Any] = (
-        np.frombuffer(payload, dtype="<f4", count=num_labels, offset=HEADER.size)
+        np.frombuffer(payload, dtype="<f4", count=num_labels, offset=HEADER.size).copy()
         if num_labels
         else np.array([label], dtype=np.float32)
     )

@@ -39,7 +39,7 @@ def gather(
     ]
     for position, piece in replaced.items():
         cut[position] = piece
-    return np.frombuffer(b"".join(cut), dtype=np.uint8)
+    return np.frombuffer(bytearray().join(cut), dtype=np.uint8)  # which may be written to
 
 
 def decode_varints(

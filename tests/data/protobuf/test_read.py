@@ -356,6 +356,14 @@ def test_a_shape_alone_takes_no_memory() -> None:
         column.dense()
 
 
+@pytest.mark.parametrize("lengths", [(2, 2, 2), (1, 3, 2)])
+def test_the_arrays_may_be_written_to(lengths: tuple[int, ...]) -> None:
+    records = [_record(range(length), keys=range(length), shape=[9]) for length in lengths]
+    csr = _batch(_stream(records)).features["values"].csr()
+    for array in (csr.values, csr.columns, csr.row_starts):
+        assert array.flags.writeable
+
+
 def test_dense_rows_become_sparse_ones() -> None:
     csr = _batch(_stream([_record([1, 0]), _record([2, 3])])).features["values"].csr()
     assert (csr.columns.tolist(), csr.row_starts.tolist()) == ([0, 1, 0, 1], [0, 2, 4])
