@@ -45,25 +45,45 @@ def find_parts(buffer: bytes | memoryview) -> Parts:
     """Return the parts that lie whole at the beginning of `buffer`, and what follows them."""
     num_words = len(buffer) // WORD_BYTES
     words = np.frombuffer(buffer, dtype="<u4", count=num_words)
-    candidates = _magic_words(words[:-1])
+    alike = _alike(words)
+    begin = int(alike[-1] + alike[1]) if len(alike) else 0
+    candidates = begin + _magic_words(words[begin:-1])
     lrecs = words[candidates + 1]
-    lengths = (lrecs & MAX_PART_BYTES).astype(np.int64)
-    after = candidates + 2 + (lengths + WORD_BYTES - 1) // WORD_BYTES
-    chosen, end = _follow(candidates, after, num_words)
+    after = candidates + 2 + _num_payload_words(lrecs)
+    chosen, end = _follow(candidates, after, begin, num_words)
     needed = (end + 2) * WORD_BYTES
     at = int(np.searchsorted(candidates, end))
     has_header = at < len(candidates) and candidates[at] == end
     if has_header:
         needed = int(after[at]) * WORD_BYTES
     rest = bytes(buffer[end * WORD_BYTES : end * WORD_BYTES + WORD_BYTES])
+    offsets = np.concatenate([alike, candidates[chosen]])
+    lrecs = words[offsets + 1]
     return Parts(
-        offsets=candidates[chosen] * WORD_BYTES,
-        lengths=lengths[chosen],
-        flags=(lrecs[chosen] >> FLAG_SHIFT).astype(np.int64),
+        offsets=offsets * WORD_BYTES,
+        lengths=(lrecs & MAX_PART_BYTES).astype(np.int64),
+        flags=(lrecs >> FLAG_SHIFT).astype(np.int64),
         end=end * WORD_BYTES,
         end_needed=needed,
         is_garbage=not has_header and not MAGIC_BYTES.startswith(rest),
     )
+
+
+def _num_payload_words(lrecs: NDArray[np.uint32]) -> Integers:
+    lengths = (lrecs & MAX_PART_BYTES).astype(np.int64)
+    return (lengths + WORD_BYTES - 1) // WORD_BYTES
+
+
+def _alike(words: NDArray[np.uint32]) -> Integers:
+    """Return the first parts as far as they have one length, two or more; they need no search."""
+    none = np.zeros(0, dtype=np.int64)
+    if len(words) < 2 or words[0] != MAGIC:
+        return none
+    stride = 2 + int(_num_payload_words(words[1:2])[0])
+    offsets = np.arange(len(words) // stride, dtype=np.int64) * stride
+    differs = np.flatnonzero((words[offsets] != MAGIC) | (words[offsets + 1] != words[1]))
+    num_alike = int(differs[0]) if len(differs) else len(offsets)
+    return offsets[:num_alike] if num_alike > 1 else none
 
 
 def _magic_words(words: NDArray[np.uint32]) -> Integers:
@@ -78,8 +98,10 @@ def _magic_words(words: NDArray[np.uint32]) -> Integers:
     return found
 
 
-def _follow(candidates: Integers, after: Integers, num_words: int) -> tuple[Integers, int]:
-    """Return which candidates are headers, going by lengths from word 0, and the word after them.
+def _follow(
+    candidates: Integers, after: Integers, begin: int, num_words: int
+) -> tuple[Integers, int]:
+    """Return which candidates are headers, going by lengths from a word, and the word after them.
 
     Where each candidate ends at the next one, a whole run is taken at once; only a magic number
     inside a payload breaks a run.
@@ -89,7 +111,7 @@ def _follow(candidates: Integers, after: Integers, num_words: int) -> tuple[Inte
     linked[:-1] = (after[:-1] == candidates[1:]) & fits[1:]
     run_ends = np.flatnonzero(~linked)
     runs: list[Integers] = []
-    position = 0
+    position = begin
     while True:
         at = int(np.searchsorted(candidates, position))
         if at == len(candidates) or candidates[at] != position or not fits[at]:

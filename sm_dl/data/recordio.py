@@ -33,7 +33,7 @@ from sm_dl.data.frames import (
 )
 from sm_dl.errors import PlatformError, UserError
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 21
 """Asked for at once. What is held grows with the bytes that came, never with a length field."""
 MAX_RECORD_BYTES = MAX_PART_BYTES
 """Longest record, all its parts together; MXNet's writer has the same limit."""
@@ -87,7 +87,7 @@ def read_records(stream: BinaryIO, name: str) -> Iterator[bytes]:
 
 
 def read_frames(stream: BinaryIO, name: str) -> Iterator[Frames]:
-    """Yield the records of `stream` in order, as many at a time as a MiB holds, but whole ones.
+    """Yield the records of `stream` in order, as many at a time as 2 MiB hold, but whole ones.
 
     Raises:
         UserError: The bytes are not RecordIO, or the last record is cut short.

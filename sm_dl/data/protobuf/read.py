@@ -32,7 +32,7 @@ Name = tuple[int, bytes]
 
 
 def read_batches(stream: BinaryIO, name: str) -> Iterator[Batch]:
-    """Yield the records of `stream` in order, as columns; about a MiB of records at a time.
+    """Yield the records of `stream` in order, as columns; about 2 MiB of records at a time.
 
     Args:
         stream: Binary and forward-only: a file, a Pipe-mode FIFO or an S3 body.
