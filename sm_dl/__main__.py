@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sm_dl.errors import near_miss
 
-DOORS = ("train", "serve", "transform", "tune", "report", "describe")
+DOORS = ("train", "serve", "transform", "tune", "report", "describe", "inspect", "pack")
 HELP = ("-h", "--help", "help")
 PLATFORM_DOORS = ("train", "serve")
 UNKNOWN_DOOR = 2

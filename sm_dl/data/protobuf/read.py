@@ -1,0 +1,141 @@
+"""Records of a stream to columns, some thousands at a time and no Python object per value."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from sm_dl.data.frames import Integers
+from sm_dl.data.protobuf.assemble import Places, column_from
+from sm_dl.data.protobuf.columns import Batch, Column
+from sm_dl.data.protobuf.lockstep import SLACK_BYTES, follow
+from sm_dl.data.protobuf.scattered import Scattered
+from sm_dl.data.protobuf.wire import (
+    BYTES,
+    FEATURES,
+    KINDS,
+    LABEL,
+    TEXTS,
+    VALUES,
+    Record,
+    WireError,
+    parse,
+)
+from sm_dl.data.recordio import Frames, read_frames
+from sm_dl.errors import UserError, shown
+
+MAX_LAYOUTS = 8
+"""Layouts tried on all records of a batch; the rest is read one by one."""
+MAPS = {FEATURES: "features", LABEL: "label"}
+
+Name = tuple[int, bytes]
+
+
+def read_batches(stream: BinaryIO, name: str) -> Iterator[Batch]:
+    """Yield the records of `stream` in order, as columns; about 2 MiB of records at a time.
+
+    Args:
+        stream: Binary and forward-only: a file, a Pipe-mode FIFO or an S3 body.
+        name: What to call the stream in an error, e.g. `train/part-00003.pbr`.
+    Raises:
+        UserError: The bytes are no such records, or records differ in what they hold.
+        PlatformError: The stream cannot be read.
+    """
+    for frames in read_frames(stream, name):
+        yield batch_from(frames)
+
+
+def batch_from(frames: Frames) -> Batch:
+    """Return some records as columns.
+
+    Raises:
+        UserError: They are no protobuf records, or differ in what they hold.
+    """
+    scattered = _scatter(frames)
+    columns: dict[int, dict[str, Column]] = {FEATURES: {}, LABEL: {}}
+    blobs: dict[str, list[list[bytes]]] = {}
+    # what the first record has comes first, so that a record without it is blamed, not the others
+    names = sorted(scattered.names.items(), key=lambda item: item[1].kinds[0] == 0)
+    for (number, key), tensors in names:
+        title = _title(number, key, frames)
+        kind = _one_kind(tensors.kinds, title, frames)
+        text = key.decode()
+        if kind == BYTES:
+            blobs[text] = [tensors.pieces(VALUES, row) for row in range(len(frames))]
+        else:
+            places = Places(frames.place, title)
+            columns[number][text] = column_from(scattered.buffer, tensors, kind, places)
+    texts = {
+        TEXTS[number]: [_text(found.get(row), frames, row) for row in range(len(frames))]
+        for number, found in scattered.texts.items()
+    }
+    return Batch(columns[FEATURES], columns[LABEL], blobs, texts, len(frames), frames.place)
+
+
+def _scatter(frames: Frames) -> Scattered:
+    """Return where everything in the records lies."""
+    buffer = frames.buffer
+    starts, ends = frames.starts, frames.starts + frames.lengths
+    found = Scattered(buffer, len(frames))
+    has_slack = ends + SLACK_BYTES <= len(buffer)
+    for row in np.flatnonzero(~has_slack).tolist():  # the last one or two
+        found.add_record(row, _parse(buffer, frames, row))
+    waiting = np.flatnonzero(has_slack)
+    for _ in range(MAX_LAYOUTS):
+        if not len(waiting):
+            return found
+        first = int(waiting[0])
+        record = _parse(buffer, frames, first)
+        if record.layout is None:
+            found.add_record(first, record)
+            waiting = waiting[1:]
+            continue
+        is_right, spans = follow(buffer, starts[waiting], ends[waiting], record.layout)
+        found.add_layout(waiting, is_right, record.layout, spans)
+        waiting = waiting[~is_right]
+    for row in waiting.tolist():
+        found.add_record(row, _parse(buffer, frames, row))
+    return found
+
+
+def _parse(buffer: bytes, frames: Frames, row: int) -> Record:
+    start = int(frames.starts[row])
+    try:
+        return parse(buffer, start, start + int(frames.lengths[row]))
+    except WireError as error:
+        raise UserError(
+            f"{frames.place(row)}: expected a protobuf record of the service; "
+            f"got {error.reason} at byte {error.offset - start} of its payload."
+        ) from None
+
+
+def _title(number: int, key: bytes, frames: Frames) -> str:
+    try:
+        return f"{MAPS[number]}[{key.decode()!r}]"
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{frames.place(0)}: expected names in UTF-8 in {MAPS[number]}; got {shown(key)}."
+        ) from None
+
+
+def _one_kind(kinds: Integers, title: str, frames: Frames) -> int:
+    """Return the type of value that all records have under a name; the first one sets it."""
+    first = int(kinds[0])
+    wrong = np.flatnonzero(kinds != first)
+    if first and not len(wrong):
+        return first
+    row = int(wrong[0]) if len(wrong) else 0
+    expected, got = (KINDS.get(int(kind), "no value") for kind in (first, kinds[row]))
+    raise UserError(
+        f"{frames.place(row)}: {title}: expected {expected if len(wrong) else 'a value'}, "
+        f"as in the other records; got {got}."
+    )
+
+
+def _text(value: bytes | None, frames: Frames, row: int) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{frames.place(row)}: expected text in UTF-8; got {shown(value)}."
+        ) from None

@@ -1,0 +1,1 @@
+"""Files as people have them to record files as the algorithms read them."""
