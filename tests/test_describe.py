@@ -134,7 +134,7 @@ def test_a_hyperparameter_is_described_by_seven_facts() -> None:
 
 def test_our_own_hyperparameters_are_marked() -> None:
     described = describe.described(TINY)["hyperparameters"]
-    assert [one["name"] for one in described if one["extra"]] == ["seed"]
+    assert [one["name"] for one in described if one["extra"]] == ["seed", "max_bad_records"]
 
 
 @pytest.mark.parametrize("name", registry.names())

@@ -256,3 +256,19 @@ def test_a_job_goes_on_with_another_batch_size(job, monkeypatch, capfd):
     monkeypatch.setattr(faults, "_FAULTS", [])
     assert job(lines(GOOD), mini_batch_size=4, epochs=2) == (0, "")
     assert "mini_batch_size was 8, and is 4 from here on" in capfd.readouterr().out
+
+
+def test_records_that_cannot_be_read_are_left_out_when_a_user_wants_so(job, tmp_path):
+    content = lines(GOOD) + b"{broken\n" + lines(changed(start="yesterday"))
+    assert job(content, max_bad_records=2) == (0, "")
+    report = json.loads((tmp_path / "run" / "output" / "report" / "report.json").read_text())
+    (table,) = [one for one in report["figures"] if one["title"] == "Records left out"]
+    assert [row[0].partition(":")[0] for row in table["rows"]] == [
+        "train/a.json line 2",
+        "train/a.json line 3",
+    ]
+
+
+def test_one_bad_record_more_than_allowed_ends_the_job(job):
+    code, failure = job(lines(GOOD) + b"{broken\n" * 3, max_bad_records=2)
+    assert (code, "line 4: expected a JSON object" in failure) == (2, True), failure

@@ -63,6 +63,8 @@ class Hyperparameters(BaseModel):
 
     seed: int = hyperparameter(default=0, ge=0, le=2**32 - 1, extra=True)
     """Every random choice follows from it: same seed, same data, same machine, same model."""
+    max_bad_records: int = hyperparameter(default=0, ge=0, extra=True)
+    """So many records that cannot be read are left out, counted and named; one more ends the job."""
 
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> Self:

@@ -311,6 +311,7 @@ def test_everything_is_declared_once_and_the_extra_comes_last() -> None:
         "label",
         "crust",
         "seed",
+        "max_bad_records",
     ]
 
 
@@ -334,4 +335,7 @@ def test_a_required_value_has_no_default() -> None:
 
 
 def test_what_is_not_the_services_is_marked() -> None:
-    assert [one.name for one in Oven.declarations() if one.is_extra] == ["seed"]
+    assert [one.name for one in Oven.declarations() if one.is_extra] == [
+        "seed",
+        "max_bad_records",
+    ]

@@ -10,6 +10,7 @@ from sm_dl.algorithms.deepar.checks import check_cat, check_dynamic, check_targe
 from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series, series_from_record
 from sm_dl.content_types import JSON_LINES, PARQUET
+from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.jsonlines import read_objects
 from sm_dl.data.source import channel_files
 from sm_dl.data.table import read_rows
@@ -22,16 +23,28 @@ MIN_OBSERVATIONS = 300
 """Over all training series together (AWS developer guide)."""
 
 
-def read_channel(source: ChannelSource, frequency: Frequency) -> Iterator[Series]:
+def read_channel(
+    source: ChannelSource, frequency: Frequency, bad: BadRecords | None = None
+) -> Iterator[Series]:
     """Yield the series of a channel, in the order of its files and lines.
 
+    Args:
+        source: The channel.
+        frequency: The step of the series.
+        bad: May leave out a record that is no series; without it such a record is refused.
     Raises:
         UserError: A file or a record is not what it should be; the message names file and line.
     """
+    bad = bad or BadRecords()
     for file in channel_files(source, accepted=(JSON_LINES, PARQUET)):
-        records = read_rows(file) if file.media_type == PARQUET else read_objects(file)
+        records = read_rows(file) if file.media_type == PARQUET else read_objects(file, bad)
         for place, record in records:
-            yield series_from_record(record, place, frequency)
+            try:
+                series = series_from_record(record, place, frequency)
+            except UserError as error:
+                bad.leave_out(error)
+            else:
+                yield series
 
 
 def check_training_series(series: Series, schema: Schema) -> None:

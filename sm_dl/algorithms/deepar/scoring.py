@@ -17,6 +17,7 @@ from sm_dl.algorithms.deepar.schema import Schema
 from sm_dl.algorithms.deepar.series import Series
 from sm_dl.contract.figures import FanPanel
 from sm_dl.contract.metrics import MetricLog
+from sm_dl.data.bad_records import BadRecords
 from sm_dl.job.job import ChannelSource
 
 logger = logging.getLogger(__name__)
@@ -48,13 +49,15 @@ class Tested:
     """A few series, from the best forecast to the worst."""
 
 
-def read_test_series(source: ChannelSource, schema: Schema) -> list[Series]:
+def read_test_series(
+    source: ChannelSource, schema: Schema, bad: BadRecords | None = None
+) -> list[Series]:
     """Return the test series that can be scored, before hours of training rather than after.
 
     Raises:
         UserError: A test series does not fit the schema.
     """
-    series = list(read_channel(source, schema.frequency))
+    series = list(read_channel(source, schema.frequency, bad))
     for one in series:
         check_training_series(one, schema)
     scorable = [one for one in series if len(one) > schema.prediction_length]

@@ -4,6 +4,7 @@ from sm_dl.algorithms.deepar.calendar import Frequency
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.scoring import Tested
 from sm_dl.contract.figures import Fans, Lines, Report, Table
+from sm_dl.data.bad_records import BadRecords
 from sm_dl.engine.fit import FitResult
 from sm_dl.job.job import Job
 
@@ -12,6 +13,7 @@ def report_of(
     job: Job[DeepARHyperparameters],
     result: FitResult,
     tested: Tested | None,
+    bad: BadRecords,
 ) -> Report:
     """Return the page of a finished job, as data."""
     hyperparameters = job.hyperparameters
@@ -45,6 +47,16 @@ def report_of(
             note=f"The model holds the weights of epoch {result.kept_epoch}.",
         )
     )
+    if bad.count:
+        figures.append(
+            Table(
+                "Records left out",
+                ["reason"],
+                [[reason] for reason in bad.reasons],
+                note=f"{bad.count} in all could not be read; max_bad_records is "
+                f"{hyperparameters.max_bad_records}.",
+            )
+        )
     return Report(
         title="DeepAR forecast",
         summary=(

@@ -24,6 +24,7 @@ from sm_dl.algorithms.deepar.summary import report_of
 from sm_dl.algorithms.deepar.windows import SeriesPanel, panel_of
 from sm_dl.contract.figures import write_report_data
 from sm_dl.contract.metrics import MetricLog
+from sm_dl.data.bad_records import BadRecords
 from sm_dl.engine import fit as engine
 from sm_dl.engine import machine
 from sm_dl.engine.strategy import Plan, plan_of
@@ -43,11 +44,12 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
     hyperparameters = job.hyperparameters
     layout = plan_of(job, ALGORITHM.placement)
     _refuse_shards_of_several_hosts(job, layout)
-    panel, schema = read_panel(job.channels["train"], hyperparameters)
+    bad = BadRecords(hyperparameters.max_bad_records)
+    panel, schema = read_panel(job.channels["train"], hyperparameters, bad)
     validation = None
     if "validation" in job.channels:
-        validation = read_validation(job.channels["validation"], schema, hyperparameters)
-    test = read_test_series(job.channels["test"], schema) if "test" in job.channels else []
+        validation = read_validation(job.channels["validation"], schema, hyperparameters, bad)
+    test = read_test_series(job.channels["test"], schema, bad) if "test" in job.channels else []
     network = build_network(hyperparameters, schema)
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)
     with stop.deferred():
@@ -73,7 +75,7 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
     log.say("train:final_loss", result.final_loss)
     stop.check("SIGTERM came after training; the model is written, the test channel is not scored.")
     tested = score(predictor, test, hyperparameters, log) if test else None
-    write_report_data(report_of(job, result, tested), job.paths.report)
+    write_report_data(report_of(job, result, tested, bad), job.paths.report)
 
 
 def _refuse_shards_of_several_hosts(job: Job[DeepARHyperparameters], layout: Plan) -> None:
@@ -85,7 +87,7 @@ def _refuse_shards_of_several_hosts(job: Job[DeepARHyperparameters], layout: Pla
 
 
 def read_panel(
-    source: ChannelSource, hyperparameters: DeepARHyperparameters
+    source: ChannelSource, hyperparameters: DeepARHyperparameters, bad: BadRecords | None = None
 ) -> tuple[SeriesPanel, Schema]:
     """Return the training series, ready for windows to be cut, and what they have in common.
 
@@ -93,7 +95,7 @@ def read_panel(
         UserError: The channel does not hold what DeepAR reads.
     """
     faults.reach("read")
-    series = list(read_channel(source, Frequency.parse(hyperparameters.time_freq)))
+    series = list(read_channel(source, Frequency.parse(hyperparameters.time_freq), bad))
     schema = infer_schema(hyperparameters, series)
     long_enough = usable(series, schema, source.name)
     check_enough_observations(series)
@@ -101,14 +103,17 @@ def read_panel(
 
 
 def read_validation(
-    source: ChannelSource, schema: Schema, hyperparameters: DeepARHyperparameters
+    source: ChannelSource,
+    schema: Schema,
+    hyperparameters: DeepARHyperparameters,
+    bad: BadRecords,
 ) -> LastWindows:
     """Return the last window of each validation series.
 
     Raises:
         UserError: A series does not fit the schema, or none is long enough.
     """
-    series = usable(list(read_channel(source, schema.frequency)), schema, source.name)
+    series = usable(list(read_channel(source, schema.frequency, bad)), schema, source.name)
     return LastWindows(panel_of(series, schema), schema, hyperparameters)
 
 
