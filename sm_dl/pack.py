@@ -1,10 +1,11 @@
-"""Pack: `python -m sm_dl.pack images|text|table ...` turns files into records the algorithms read."""
+"""Pack: `python -m sm_dl.pack images|text|table|model ...` makes records, and archives of models."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sm_dl.artifact import archive
 from sm_dl.errors import JobError, UserError
 from sm_dl.packing import images, table, text
 
@@ -97,9 +98,16 @@ def pack_table(arguments: argparse.Namespace) -> list[str]:
     return [f"{arguments.output}: {number} records"]
 
 
+def pack_model(arguments: argparse.Namespace) -> list[str]:
+    """Write a `model.tar.gz` as the service keeps models: the folder's contents at the root."""
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    archive.pack(arguments.model, arguments.output)
+    return [f"{arguments.output}: {arguments.output.stat().st_size} bytes"]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sm_dl pack", description=__doc__)
-    kinds = parser.add_subparsers(required=True, metavar="images|text|table")
+    kinds = parser.add_subparsers(required=True, metavar="images|text|table|model")
     one = kinds.add_parser("images", help="a folder of JPEG and PNG files to .rec, .idx, .lst")
     one.add_argument("--root", type=Path, required=True, help="the folder; sub-folders are classes")
     one.add_argument("--output", type=Path, required=True, metavar="PREFIX", help="without suffix")
@@ -128,6 +136,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--first-column", type=int, choices=(0, 1), default=1, help="of svmlight")
     one.add_argument("--columns", type=int, help="of sparse rows; default: as many as occur")
     one.set_defaults(convert=pack_table)
+    one = kinds.add_parser("model", help="a model folder to the service's model.tar.gz")
+    one.add_argument("--model", type=Path, required=True, help="the folder `model` of a job")
+    one.add_argument("--output", type=Path, required=True, help="e.g. model.tar.gz")
+    one.set_defaults(convert=pack_model)
     return parser
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sm_dl import registry, train
+from sm_dl import pack, registry, train
 from sm_dl.artifact.weights import FILE_NAME as WEIGHTS
 from sm_dl.serving.invoke import Call, invoke
 from tests.small_job import SmallJob, small_job
@@ -279,6 +279,12 @@ def test_every_request_of_the_small_job_is_answered(run, predictor):
 def test_a_model_loaded_twice_answers_the_same(run, predictor):
     again = registry.load(run.root / "model")
     assert _answers(run, again) == _answers(run, predictor)
+
+
+def test_a_model_packed_as_the_service_packs_it_answers_the_same(run, predictor, tmp_path):
+    archive = tmp_path / "model.tar.gz"
+    assert pack.main(["model", "--model", str(run.root / "model"), "--output", str(archive)]) == 0
+    assert _answers(run, registry.load(archive)) == _answers(run, predictor)
 
 
 def test_batch_transform_answers_as_the_predictor_does(run, predictor, tmp_path):
