@@ -30,7 +30,7 @@ class Confinement:
 
     reads_only_input: bool = False
     has_nothing: bool = False
-    """No root user, home, network or writable place but its tree and 16 MB of /tmp."""
+    """No root user, home, network or writable place but its tree and 16 MB for temporary files."""
 
     @classmethod
     def everything(cls) -> "Confinement":
@@ -44,8 +44,9 @@ class Confinement:
             user += " --inh-caps=-all,+dac_read_search --ambient-caps=+dac_read_search"
             script = (
                 'chown -R 65534:65534 "$0" && mount --bind "$0" /mnt && ip link set lo up'
-                " && mount -t tmpfs -o size=16m,mode=1777 tmpfs /tmp && mount -o remount,bind,ro /"
-                " && export SAGEMAKER_BASE_DIR=/mnt && unset HOME"
+                # not over /tmp: the interpreter of the tests may lie there
+                " && mount -t tmpfs -o size=16m,mode=1777 tmpfs /media && mount -o remount,bind,ro /"
+                " && export SAGEMAKER_BASE_DIR=/mnt TMPDIR=/media && unset HOME"
                 f' && exec {user} "$@"'
             )
             return ["unshare", "--mount", "--net", "sh", "-c", script, str(root)]

@@ -139,25 +139,6 @@ def test_an_unloaded_model_is_freed(endpoint):
     assert [ref() for ref in endpoint.loaded] == [None]
 
 
-def test_the_memory_of_an_unloaded_model_goes_back_to_the_system(make_endpoint, monkeypatch):
-    endpoint = make_endpoint()
-    load = endpoint._load
-
-    def load_heavy(folder):
-        predictor = load(folder)
-        predictor.weights = [bytes(1000) for _ in range(100_000)]
-        return predictor
-
-    monkeypatch.setattr(endpoint.models, "_load", load_heavy)
-    memory.give_back()  # what other tests left, and glibc would use again
-    before = memory.held_bytes()
-    endpoint.load("a")
-    loaded = memory.held_bytes() - before
-    endpoint.ask("DELETE", "/models/a")
-    assert loaded > 90e6
-    assert memory.held_bytes() - before < loaded / 4
-
-
 def test_each_model_has_a_queue_and_a_thread_of_its_own(endpoint):
     endpoint.load("a")
     endpoint.load("b")

@@ -99,8 +99,11 @@ def test_the_four_required_ones_are_required(name):
         DeepARHyperparameters.parse(given)
 
 
-def test_there_are_the_services_sixteen_and_our_two():
-    assert set(DeepARHyperparameters.model_fields) == {*REQUIRED, *DEFAULTS, "seed", "lags"}
+def test_there_are_the_services_sixteen_and_our_three():
+    assert set(DeepARHyperparameters.model_fields) == {
+        *(*REQUIRED, *DEFAULTS),
+        *("seed", "max_bad_records", "lags"),
+    }
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -139,9 +142,13 @@ def test_tuning_ranges_are_the_services():
     assert {one.name: one.tune for one in declared if one.tune} == TUNED
 
 
-def test_only_the_seed_and_the_lags_are_ours():
+def test_only_seed_bad_records_and_lags_are_ours():
     declared = DeepARHyperparameters.declarations()
-    assert [one.name for one in declared if one.is_extra] == ["seed", "lags"]
+    assert [one.name for one in declared if one.is_extra] == [
+        "seed",
+        "max_bad_records",
+        "lags",
+    ]
 
 
 def test_parsed_values_are_frozen():
