@@ -72,6 +72,7 @@ class Jobs:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
             env={**os.environ, **own, **environment},
         )
 
@@ -186,6 +187,16 @@ def test_sigterm_stops_all_processes_with_a_model(jobs):
         143,
         True,
     ), log
+
+
+def test_sigterm_to_the_group_of_torchrun_stops_all_processes_at_one_update(jobs):
+    process = jobs.start("group", "hyperparameters.epochs=4000", by=TORCHRUN)
+    jobs.wait_for_checkpoint("group", process)
+    os.killpg(process.pid, signal.SIGTERM)  # torchrun passes it on, too: some get it twice
+    log, _ = process.communicate(timeout=END_S)
+    updates = re.findall(r"Stopped: SIGTERM came in epoch \d+, after (\d+) updates", log)
+    assert (len(updates), len(set(updates))) == (2, 1), log
+    assert (jobs.folder / "group" / "model" / "model.json").exists()
 
 
 def test_processes_do_not_outlive_the_one_that_started_them(jobs):
