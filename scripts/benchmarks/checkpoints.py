@@ -56,7 +56,7 @@ def main() -> None:
         folder = Path(tempfile.mkdtemp(prefix="checkpoints-"))
         process = start(arguments, folder)
         moments(process, time.monotonic(), FIRST_LOSS)
-        while len(list((folder / "checkpoints").glob("step-*"))) < 2:
+        while len(list((folder / "checkpoints").glob("step-*.safetensors"))) < 2:
             time.sleep(0.1)
         process.kill()
         process.communicate()

@@ -196,7 +196,7 @@ def test_a_killed_job_started_again_ends_with_the_same_weights(run, tmp_path):
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment({})
     )
     assert process.stdout is not None
-    _wait_for(lambda: list((root / "checkpoints").glob("step-*")), process)
+    _wait_for(lambda: list((root / "checkpoints").glob("step-*.safetensors")), process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     again = door(*command[3:])
@@ -220,7 +220,7 @@ def test_a_stopped_job_leaves_a_model_and_started_again_ends_with_the_same_weigh
         stderr=subprocess.STDOUT,
         env=_environment({}),
     )
-    _wait_for(lambda: list((root / "checkpoints").glob("step-*")), process)
+    _wait_for(lambda: list((root / "checkpoints").glob("step-*.safetensors")), process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert (process.returncode, (root / "model" / WEIGHTS).is_file()) == (143, True)

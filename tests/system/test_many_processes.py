@@ -83,7 +83,7 @@ class Jobs:
 
     def wait_for_checkpoint(self, name, process):
         checkpoints = self.folder / name / "checkpoints"
-        while not list(checkpoints.glob("step-*")):
+        while not list(checkpoints.glob("step-*.safetensors")):
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.02)
 
