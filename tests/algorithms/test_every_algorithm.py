@@ -44,7 +44,10 @@ class Run:
         return (self.root / "model" / WEIGHTS).read_bytes()
 
 
-@pytest.fixture(scope="session", params=ALGORITHMS)
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ALGORITHMS],
+)
 def name(request) -> str:
     return request.param
 

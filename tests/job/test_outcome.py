@@ -233,6 +233,10 @@ def test_a_failure_file_that_cannot_be_written_does_not_change_the_code(tmp_path
     assert run_to_exit_code(_raising(UserError("x")), Paths(tmp_path)) != 0
 
 
-def test_a_name_that_is_no_utf_8_does_not_change_the_code(paths: Paths) -> None:
+def test_a_name_that_is_no_utf_8_does_not_change_the_code(
+    paths: Paths, capsys: pytest.CaptureFixture[str], log: pytest.LogCaptureFixture
+) -> None:
     name = os.fsdecode(b"train/\xff.csv")
     assert run_to_exit_code(_raising(UserError(f"{name}: unknown")), paths) == 2
+    capsys.readouterr()
+    log.clear()  # a test process cannot send such text to another one
