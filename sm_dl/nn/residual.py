@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 
-def convolution(num_in: int, num_out: int, side: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
+def convolution(
+    num_in: int, num_out: int, side: int, stride: int = 1, dilation: int = 1
+) -> nn.Conv2d:
     """Return a convolution that keeps height and width at stride 1; it has no bias, a batch norm follows."""
     padding = dilation * (side // 2)
     return nn.Conv2d(

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sm_dl.algorithms.image_classification.hyperparameters import ImageClassificationHyperparameters
-from sm_dl.content_types import IMAGES, JSON_LINES, RECORDIO
+from sm_dl.content_types import IMAGES, RECORDIO
 from sm_dl.contract.algorithm import Algorithm
 from sm_dl.contract.channels import Channel
 from sm_dl.contract.metrics import Metric
@@ -55,7 +55,9 @@ ALGORITHM = Algorithm(
             modes=_MODES,
             distributions=_DISTRIBUTIONS,
         ),
-        Channel("train_lst", "One .lst file: index, label and path of each training image.", IMAGES),
+        Channel(
+            "train_lst", "One .lst file: index, label and path of each training image.", IMAGES
+        ),
         Channel("validation_lst", "The same of the validation images.", IMAGES),
         Channel(
             "model",

@@ -7,8 +7,9 @@ from sm_dl.algorithms.image_classification.facts import ModelFacts
 from sm_dl.algorithms.image_classification.network import ResNetClassifier
 from sm_dl.algorithms.image_classification.predictor import ImageClassificationPredictor
 from sm_dl.artifact.metadata import Metadata, read_metadata, write_metadata
-from sm_dl.artifact.weights import read_weights, write_weights
-from sm_dl.errors import UserError
+from sm_dl.artifact.weights import read_weights, write_tensors, write_weights
+from sm_dl.errors import PlatformError, UserError
+from sm_dl.files import renamed_when_done
 
 ALGORITHM_NAME = "image_classification"
 
@@ -37,6 +38,22 @@ def write_artifact(
         "training": dict(training),
     }
     write_metadata(folder, Metadata(ALGORITHM_NAME, values))
+
+
+def write_snapshot(folder: Path, network: ResNetClassifier, epochs_done: int) -> Path:
+    """Write the weights of one epoch beside the model, under the service's name; return the path."""
+    path = folder / f"image-classification-{epochs_done:04d}.safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    try:
+        with renamed_when_done(path) as temporary:
+            write_tensors(temporary, state)
+    except OSError as error:
+        raise PlatformError(
+            f"{path}: cannot be written ({error.strerror}). Make room, or raise checkpoint_frequency: "
+            "each of these files stays."
+        ) from None
+    return path
 
 
 def read_facts(folder: Path) -> ModelFacts:

@@ -57,7 +57,10 @@ class ModelFacts:
         )
         if facts.num_layers not in DEPTHS:
             raise ValueError(f"no network has {facts.num_layers} layers")
-        if channels not in (1, 3) or not 0 < min(height, width) <= max(height, width) <= MAX_SIDE_PX:
+        if (
+            channels not in (1, 3)
+            or not 0 < min(height, width) <= max(height, width) <= MAX_SIDE_PX
+        ):
             raise ValueError("image_shape is out of range")
         if not 0 < facts.num_classes <= MAX_CLASSES or (facts.resize or 1) < 1:
             raise ValueError("num_classes or resize is out of range")

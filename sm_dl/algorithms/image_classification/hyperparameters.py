@@ -93,10 +93,11 @@ class ImageClassificationHyperparameters(Hyperparameters):
     """Step size at the start."""
     lr_scheduler_factor: float = hyperparameter(default=0.1, ge=0, le=1)
     """What the step size is multiplied by after each epoch of `lr_scheduler_step`."""
-    lr_scheduler_step: (
-        Annotated[str, BeforeValidator(_joined), AfterValidator(_epochs)] | None
-    ) = hyperparameter(
-        default=None, expected="rising numbers of epochs with commas between them, such as 10,20"
+    lr_scheduler_step: Annotated[str, BeforeValidator(_joined), AfterValidator(_epochs)] | None = (
+        hyperparameter(
+            default=None,
+            expected="rising numbers of epochs with commas between them, such as 10,20",
+        )
     )
     """After how many epochs the step size is multiplied by `lr_scheduler_factor`."""
     mini_batch_size: int = hyperparameter(default=32, ge=1, tune=(8, 512))
@@ -140,4 +141,8 @@ class ImageClassificationHyperparameters(Hyperparameters):
     @property
     def scheduled_epochs(self) -> tuple[int, ...]:
         """Return `lr_scheduler_step` as numbers."""
-        return tuple(map(int, (self.lr_scheduler_step or "").split(","))) if self.lr_scheduler_step else ()
+        return (
+            tuple(map(int, (self.lr_scheduler_step or "").split(",")))
+            if self.lr_scheduler_step
+            else ()
+        )

@@ -61,9 +61,7 @@ class ImageClassificationModule(LightningModule):
         """Return the same; the best epoch is chosen by its accuracy."""
         return self.training_step(batch, batch_idx)
 
-    def _multi_class(
-        self, logits_BK: Tensor, labels_B: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _multi_class(self, logits_BK: Tensor, labels_B: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return softmax cross-entropy, and whether the true class is the first, or in the first k."""
         loss_B = functional.cross_entropy(logits_BK, labels_B, reduction="none")
         figures = {ACCURACY: (logits_BK.argmax(1) == labels_B).float()}
@@ -73,9 +71,7 @@ class ImageClassificationModule(LightningModule):
             figures[f"{TOP_K}{self.settings.top_k}"] = is_among_B.float()
         return loss_B, figures
 
-    def _multi_label(
-        self, logits_BK: Tensor, marks_BK: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _multi_label(self, logits_BK: Tensor, marks_BK: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return binary cross-entropy and accuracy (threshold 0.5), each averaged over classes."""
         loss_BK = functional.binary_cross_entropy_with_logits(
             logits_BK, marks_BK, pos_weight=self.positive_weight_K, reduction="none"

@@ -1,7 +1,8 @@
 """The lines the service prints while an image classifier trains."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from sm_dl.contract.metrics import MetricLog
 from sm_dl.engine.losses import LOSS, Running
@@ -18,15 +19,21 @@ TOP_K = "top_k_accuracy_"
 class ImageClassificationNarrator:
     """Says speed and accuracy while an epoch runs, and its figures when it ends."""
 
-    def __init__(self, log: MetricLog, *, is_storing_best: bool) -> None:
+    def __init__(
+        self, log: MetricLog, write_snapshot: Callable[[int], Path], every: int | None
+    ) -> None:
         """Remember where metric lines go.
 
         Args:
             log: Prints the registered metrics.
-            is_storing_best: Whether the best epoch is what the job keeps, and to be told of.
+            write_snapshot: Writes the weights after so many epochs.
+            every: `checkpoint_frequency`; None keeps the best epoch alone.
         """
         self._log = log
-        self._is_storing_best = is_storing_best
+        self._write_snapshot = write_snapshot
+        self._every = every
+        if every is None:
+            logger.info("checkpoint_frequency not set, will store the best model")
 
     def batch_ends(self, epoch: int, batch: int, running: Running) -> None:
         """Print speed and accuracy so far at every twentieth batch."""
@@ -51,7 +58,10 @@ class ImageClassificationNarrator:
                 self._log.say("validation:accuracy", value, epoch=epoch)
             else:
                 logger.info("Epoch[%d] Validation-%s=%f", epoch, name, value)
-        if self._is_storing_best and summary.is_kept and summary.validation:
+        if self._every is not None:
+            if (epoch + 1) % self._every == 0:
+                logger.info('Saved checkpoint to "%s"', self._write_snapshot(epoch + 1))
+        elif summary.is_kept and summary.validation:
             best = summary.validation[ACCURACY]
             logger.info("Storing the best model with validation accuracy: %f", best)
 
@@ -59,7 +69,5 @@ class ImageClassificationNarrator:
 def _shown(means: Mapping[str, float]) -> dict[str, float]:
     """Return the figures that lines are made of: accuracies, not losses."""
     return {
-        name: value
-        for name, value in means.items()
-        if name == ACCURACY or name.startswith(TOP_K)
+        name: value for name, value in means.items() if name == ACCURACY or name.startswith(TOP_K)
     }

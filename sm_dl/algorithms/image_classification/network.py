@@ -49,6 +49,8 @@ class ResNetClassifier(ResNet):
         # a batch norm over so few channels is faster with its channels apart
         scaled_BCHW = self.bn_data(images_BCHW.float().contiguous())
         features_BC = super().forward(scaled_BCHW).mean((2, 3), dtype=torch.float32)
-        with torch.autocast(features_BC.device.type, enabled=False):  # probabilities need the digits
+        with torch.autocast(
+            features_BC.device.type, enabled=False
+        ):  # probabilities need the digits
             logits_BK: Tensor = self.fc(features_BC)
         return logits_BK

@@ -30,7 +30,7 @@ class ImageClassificationPredictor:
         """Wrap a trained network; it moves to the GPU when there is one."""
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.facts = facts
-        self.network = network.eval().to(self.device, memory_format=torch.channels_last)
+        self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)
         self.is_bf16 = hardware().has_bf16
         if self.is_bf16:
             _store_convolutions_in_bf16(self.network)
