@@ -14,11 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from sm_dl.algorithms.image_classification.augment import Matrix, Shape
 from sm_dl.data.image import MAX_PIXELS
 from sm_dl.errors import UserError
 
 Pixels = NDArray[np.uint8]
-CENTRE = (0.5, 0.5)
+OUTSIDE = 127.0
+"""What a bent image shows beyond its border, as in MXNet's example."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,12 @@ class Crop:
             )
         return height, width
 
-    def cut(self, pixels_HWC: Pixels, at: tuple[float, float], place: str) -> Pixels:
+    def cut(self, pixels_HWC: Pixels, shape: Shape, place: str) -> Pixels:
         """Return the window of the crop's size that stands at a place of the resized image.
 
         Args:
             pixels_HWC: The decoded image.
-            at: Down and right, each from 0 (first possible window) to 1 (last); 0.5 is the centre.
+            shape: Where the window stands, and how the image is bent before it is cut out.
             place: What to call the image in an error.
         Raises:
             UserError: The image is too small.
@@ -67,19 +69,55 @@ class Crop:
         before = (pixels_HWC.shape[0], pixels_HWC.shape[1])
         after = self.resized(*before, place)
         wanted = (self.height_px, self.width_px)
-        first = [
+        top, left = (
             min(int(share * (size - part + 1)), size - part)
-            for share, size, part in zip(at, after, wanted, strict=True)
-        ]
-        if after[0] > before[0] or after[1] > before[1]:
-            pixels_HWC, before = resize(pixels_HWC, *after), after
-        if before == after:
-            return pixels_HWC[first[0] : first[0] + wanted[0], first[1] : first[1] + wanted[1]]
-        top, left = (round(f * b / a) for f, b, a in zip(first, before, after, strict=True))
-        bottom, right = (
-            round((f + w) * b / a) for f, w, b, a in zip(first, wanted, before, after, strict=True)
+            for share, size, part in zip((shape.down, shape.right), after, wanted, strict=True)
         )
-        return resize(np.ascontiguousarray(pixels_HWC[top:bottom, left:right]), *wanted)
+        is_bent = shape.matrix is not None
+        if is_bent or after[0] > before[0] or after[1] > before[1]:
+            pixels_HWC, before = resize(pixels_HWC, *after), after
+        if shape.matrix is not None:
+            return bent(pixels_HWC, shape.matrix, (top, left), wanted)
+        if before == after:
+            return pixels_HWC[top : top + wanted[0], left : left + wanted[1]]
+        rows, columns = (
+            slice(round(first * b / a), round((first + part) * b / a))
+            for first, part, b, a in zip((top, left), wanted, before, after, strict=True)
+        )
+        return resize(np.ascontiguousarray(pixels_HWC[rows, columns]), *wanted)
+
+
+def bent(
+    pixels_HWC: Pixels, matrix: Matrix, first: tuple[int, int], wanted: tuple[int, int]
+) -> Pixels:
+    """Return a window of an image that has been bent around its centre, bilinear.
+
+    Args:
+        pixels_HWC: The image; what lies outside of it is grey.
+        matrix: From (x, y) of the image to (x, y) of the bent one.
+        first: Row and column of the bent image where the window begins.
+        wanted: Height and width of the window.
+    """
+    height, width, _ = pixels_HWC.shape
+    inverse = np.linalg.inv(np.array(matrix))
+    x = np.arange(wanted[1]) + (first[1] + 0.5 - width / 2)
+    y = np.arange(wanted[0]) + (first[0] + 0.5 - height / 2)
+    scale = inverse * (2 / np.array([[width], [height]]))  # grid_sample counts from -1 to 1
+    grid_HW2 = np.empty((*wanted, 2), dtype=np.float32)
+    for axis in range(2):
+        np.add.outer(
+            y * scale[axis, 1], x * scale[axis, 0], out=grid_HW2[:, :, axis], casting="same_kind"
+        )
+    centred_HWC = pixels_HWC.astype(np.float32)
+    centred_HWC -= OUTSIDE
+    sampled_BCHW = functional.grid_sample(
+        torch.from_numpy(centred_HWC).unsqueeze(0).permute(0, 3, 1, 2),
+        torch.from_numpy(grid_HW2).unsqueeze(0),
+        align_corners=False,
+    )
+    sampled_CHW = sampled_BCHW[0].numpy()
+    sampled_CHW += OUTSIDE + 0.5  # the conversion cuts the fraction off
+    return sampled_CHW.astype(np.uint8).transpose(1, 2, 0)
 
 
 def resize(pixels_HWC: Pixels, height: int, width: int) -> Pixels:

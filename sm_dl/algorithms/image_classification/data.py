@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sm_dl.algorithms.image_classification.augment import Augmentation
-from sm_dl.algorithms.image_classification.crop import CENTRE, Crop, Pixels, resize
+from sm_dl.algorithms.image_classification.augment import NUM_DRAWS, Augmentation, Shape
+from sm_dl.algorithms.image_classification.crop import Crop, Pixels, resize
 from sm_dl.algorithms.image_classification.labels import LabelRule
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.image import Colours, decode
@@ -154,7 +154,7 @@ class ImageBatches:
             yield _Draft(
                 place,
                 records,
-                uniform_at(positions, self._augmentation.num_draws, self._seed, place.epoch),
+                uniform_at(positions, NUM_DRAWS, self._seed, place.epoch),
                 _buffer(
                     (len(records), self._crop.height_px, self._crop.width_px, self._channels), place
                 ),
@@ -168,10 +168,10 @@ class ImageBatches:
         images_BHWC = draft.images_BHWC.numpy()
         for index in range(piece.start, min(piece.stop, len(draft.numbers))):
             number = int(self._numbers[draft.numbers[index]])
-            at = self._augmentation.crop_at(draft.draws[index])
+            shape = self._augmentation.shape(draft.draws[index])
             try:
                 images_BHWC[index] = self._crop.cut(
-                    self._pixels(number), at, self._images.place(number)
+                    self._pixels(number), shape, self._images.place(number)
                 )
             except UserError as error:
                 draft.errors[index] = error
@@ -193,9 +193,8 @@ class ImageBatches:
             draft.images_BHWC[index] = draft.images_BHWC[good[0]] if good else 127
         device = draft.place.device
         images_BCHW = draft.images_BHWC.to(device, non_blocking=True).permute(0, 3, 1, 2)
-        draws_BD = torch.from_numpy(draft.draws.astype(np.float32)).to(device)
         return Batch(
-            self._augmentation(images_BCHW, draws_BD),
+            self._augmentation(images_BCHW, draft.draws),
             torch.from_numpy(self._labels[draft.numbers]).to(device, non_blocking=True),
             torch.from_numpy(draft.weight_B).to(device, non_blocking=True),
         )
@@ -226,7 +225,7 @@ def prepared(
     colours: Colours = "L" if channels == 1 else "RGB"
     if crop is not None:
         pixels = pixels_of(body, place, colours, crop)
-        cut = Crop(height, width, crop).cut(pixels, CENTRE, place)
+        cut = Crop(height, width, crop).cut(pixels, Shape(), place)
     else:
         pixels = decode(body, place, colours=colours, at_least=(height, width))
         cut = resize(pixels if pixels.ndim == 3 else pixels[:, :, None], height, width)
