@@ -12,6 +12,7 @@ from sm_dl.algorithms.image_classification import ALGORITHM
 from sm_dl.algorithms.image_classification.artifact import write_artifact, write_snapshot
 from sm_dl.algorithms.image_classification.checks import check_settings
 from sm_dl.algorithms.image_classification.data import ImageBatches, open_images
+from sm_dl.algorithms.image_classification.evaluation import evaluate
 from sm_dl.algorithms.image_classification.facts import ModelFacts
 from sm_dl.algorithms.image_classification.hyperparameters import ImageClassificationHyperparameters
 from sm_dl.algorithms.image_classification.module import (
@@ -19,8 +20,12 @@ from sm_dl.algorithms.image_classification.module import (
     positive_weights,
 )
 from sm_dl.algorithms.image_classification.narration import ACCURACY, ImageClassificationNarrator
+from sm_dl.algorithms.image_classification.network import ResNetClassifier
+from sm_dl.algorithms.image_classification.predictor import ImageClassificationPredictor
 from sm_dl.algorithms.image_classification.start import started_network
 from sm_dl.algorithms.image_classification.stopping import BestAccuracy
+from sm_dl.algorithms.image_classification.summary import report_of, scores_by_class
+from sm_dl.contract.figures import write_report_data
 from sm_dl.contract.metrics import MetricLog
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.engine import fit as engine
@@ -28,6 +33,7 @@ from sm_dl.engine import machine
 from sm_dl.engine.fit import FitResult
 from sm_dl.engine.strategy import LightningPrecision, Plan, plan_of
 from sm_dl.errors import UserError
+from sm_dl.files import write_atomically
 from sm_dl.job import stop
 from sm_dl.job.job import Job
 
@@ -87,6 +93,29 @@ def fit(job: Job[Settings]) -> None:
             )
     if result.interruption is not None:
         raise result.interruption
+    if result.is_main:
+        _judge(job, network, facts, result, validation, bad)
+
+
+def _judge(
+    job: Job[Settings],
+    network: ResNetClassifier,
+    facts: ModelFacts,
+    result: FitResult,
+    validation: ImageBatches | None,
+    bad: BadRecords,
+) -> None:
+    """Score the model on the validation channel, as it serves, and write the report."""
+    judged, squashed_accuracy = None, None
+    if validation is not None and validation.num_images is not None:  # a pipe is over by now
+        predictor = ImageClassificationPredictor(network, facts)
+        judged = evaluate(predictor, validation)
+        squashed_accuracy = evaluate(predictor, validation.squashed()).accuracy
+        logger.info("Accuracy with images squashed as the endpoint does: %f", squashed_accuracy)
+        job.paths.extras.mkdir(parents=True, exist_ok=True)
+        write_atomically(job.paths.extras / "classes.json", scores_by_class(facts, judged))
+    report = report_of(job, result, facts, judged, squashed_accuracy, bad)
+    write_report_data(report, job.paths.report)
 
 
 def planned(job: Job[Settings]) -> Plan:
