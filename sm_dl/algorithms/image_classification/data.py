@@ -3,6 +3,7 @@
 B: images of a batch, C: channels, H, W: height and width of the network's input.
 """
 
+import copy
 import logging
 import os
 from collections.abc import Iterator
@@ -114,6 +115,7 @@ class ImageBatches:
         self._channels = channels
         self._crop = Crop(height, width, settings.resize)
         self._augmentation = Augmentation(settings.augmentation_type if is_training else None)
+        self._is_squashing = False
         self._left_out: set[int] = set()
         self.num_images: int | None = len(known.numbers)
         self.class_counts: NDArray[np.int64] | None = rule.positives(known.labels)
@@ -170,16 +172,25 @@ class ImageBatches:
             number = int(self._numbers[draft.numbers[index]])
             shape = self._augmentation.shape(draft.draws[index])
             try:
-                images_BHWC[index] = self._crop.cut(
-                    self._pixels(number), shape, self._images.place(number)
-                )
+                images_BHWC[index] = self._window(number, shape)
             except UserError as error:
                 draft.errors[index] = error
         return task
 
-    def _pixels(self, number: int) -> Pixels:
+    def _window(self, number: int, shape: Shape) -> Pixels:
+        """Return what the network sees of an image, (height, width, channels)."""
         content, place = self._images.content(number), self._images.place(number)
-        return pixels_of(content, place, self._colours, self._crop.shorter_px)
+        if self._is_squashing:
+            size = (self._channels, self._crop.height_px, self._crop.width_px)
+            return prepared(content, shape=size, place=place).transpose(1, 2, 0)
+        pixels = pixels_of(content, place, self._colours, self._crop.shorter_px)
+        return self._crop.cut(pixels, shape, place)
+
+    def squashed(self) -> "ImageBatches":
+        """Return the same images as an endpoint sees them: squashed to size, their aspect not kept."""
+        other = copy.copy(self)
+        other._is_squashing = True  # noqa: SLF001 - a copy of this one
+        return other
 
     def _finished(self, draft: _Draft) -> Batch:
         for index in sorted(draft.errors):
