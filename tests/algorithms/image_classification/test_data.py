@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sm_dl.algorithms.image_classification import data
+from sm_dl.algorithms.image_classification import batches as made
 from sm_dl.algorithms.image_classification.data import ImageBatches
 from sm_dl.engine.place import Place
 from tests.algorithms.image_classification.pictures import (
@@ -44,7 +44,7 @@ def test_pictures_do_not_depend_on_the_number_of_threads(
     num_threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = opened(records(tmp_path, textured(10)), settings=Settings(augmentation_type="crop"))
-    monkeypatch.setattr(data, "_num_threads", lambda _: 0)
+    monkeypatch.setattr(made, "_num_threads", lambda _: 0)
     inline = pictures(batches, Place(2))
-    monkeypatch.setattr(data, "_num_threads", lambda _: num_threads)
+    monkeypatch.setattr(made, "_num_threads", lambda _: num_threads)
     torch.testing.assert_close(pictures(batches, Place(2)), inline, rtol=0, atol=0)

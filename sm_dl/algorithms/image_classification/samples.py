@@ -1,0 +1,209 @@
+"""Where a batch's images come from: a set that is read in any order, or a stream that comes once.
+
+A position is a place in an epoch's order. Step k of all ranks together covers the next `batch_size`
+positions, of which a rank takes every `world_size`-th.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sm_dl.algorithms.image_classification.labels import LabelRule
+from sm_dl.data.image_record import image_record_from_bytes
+from sm_dl.data.image_set import ImageSet
+from sm_dl.data.image_stream import StreamedImage, read_image_stream
+from sm_dl.data.shard import record_at
+from sm_dl.data.shuffle import shuffled
+from sm_dl.data.source import ByteSource
+from sm_dl.engine.place import Place
+from sm_dl.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+SHUFFLE_BYTES, MAX_SHUFFLED, MIN_SHUFFLED = 1 << 28, 4096, 16
+"""A stream is shuffled among as many images as 256 MiB hold, going by its first one."""
+
+Labels = NDArray[np.int64 | np.float32]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One rank's images of one batch, none of them decoded."""
+
+    positions: NDArray[np.int64]
+    keys: list[int]
+    """By which an image is known again in the next epoch."""
+    labels: Labels
+    is_padding: bool = False
+    """Whether the one image stands for none: there are fewer images than ranks."""
+    streamed: tuple[bytes | UserError, ...] = ()
+    """The image files, where they come only once."""
+    places: tuple[str, ...] = ()
+    """What to call them in an error."""
+
+
+class Samples(Protocol):
+    """The labelled images of a channel."""
+
+    num_images: int | None
+    class_counts: NDArray[np.int64] | None
+    class_names: tuple[str, ...] | None
+
+    def parts(self, place: Place, batch_size: int, *, shuffles: bool) -> Iterator[Part]:
+        """Yield this rank's part of each batch of an epoch, from a record on."""
+
+    def image(self, part: Part, index: int) -> tuple[bytes, str]:
+        """Return one image file of a part, and what to call it in an error."""
+
+
+class KnownSamples:
+    """The images of a set whose labels have been read."""
+
+    def __init__(
+        self,
+        images: ImageSet,
+        numbers: list[int],
+        labels: list[NDArray[np.float32]],
+        *,
+        rule: LabelRule,
+        seed: int,
+        class_names: tuple[str, ...] | None,
+    ) -> None:
+        """Remember the images; `numbers` are those of the set that have a label."""
+        self._images, self._seed = images, seed
+        self._numbers = np.array(numbers, dtype=np.int64)
+        self._labels: Labels = rule.batch(labels)
+        self.num_images: int | None = len(numbers)
+        self.class_counts: NDArray[np.int64] | None = rule.positives(labels)
+        self.class_names = class_names
+
+    def parts(self, place: Place, batch_size: int, *, shuffles: bool) -> Iterator[Part]:
+        """Yield this rank's part of each batch of an epoch, from a record on."""
+        num_images = len(self._numbers)
+        for begin in range(place.first_record, num_images, batch_size):
+            stop = min(begin + batch_size, num_images)
+            positions = np.arange(begin + place.rank, stop, place.world_size)
+            is_padding = not len(positions)
+            if is_padding:
+                positions = np.array([begin])
+            records = positions
+            if shuffles:
+                records = record_at(positions, num_images, self._seed, place.epoch)
+            keys: list[int] = self._numbers[records].tolist()
+            yield Part(positions, keys, self._labels[records], is_padding)
+
+    def image(self, part: Part, index: int) -> tuple[bytes, str]:
+        """Return one image file of a part, and what to call it in an error."""
+        key = part.keys[index]
+        return self._images.content(key), self._images.place(key)
+
+
+class StreamedSamples:
+    """The images of a pipe, or of a `.rec` in a bucket: read forward, once an epoch."""
+
+    num_images: int | None = None
+    class_counts: NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] | None = None
+
+    def __init__(
+        self, source: ByteSource, name: str, *, rule: LabelRule, seed: int, least: int
+    ) -> None:
+        """Remember where the streams come from.
+
+        Args:
+            source: Gives a stream for each epoch.
+            name: Of the channel.
+            rule: How labels are read.
+            seed: Of the job.
+            least: Fewer images than that are refused.
+        """
+        self._source, self._name, self._rule = source, name, rule
+        self._seed, self._least = seed, least
+
+    def parts(self, place: Place, batch_size: int, *, shuffles: bool) -> Iterator[Part]:
+        """Yield this rank's part of each batch of an epoch, from a record on."""
+        stream = self._stream()
+        first = next(stream, None)
+        if first is None:
+            raise UserError(
+                f"channel {self._name}: Got empty batch from pipe. Please check if the manifest file "
+                "contains valid batches and the value of training job parameter AttributeNames "
+                "matches attributes names in the augmented manifest."
+            )
+        records: Iterator[StreamedImage] = chain([first], stream)
+        if shuffles:
+            fitting = SHUFFLE_BYTES // max(1, len(first.payload))
+            records = shuffled(
+                records,
+                buffer_records=max(MIN_SHUFFLED, min(fitting, MAX_SHUFFLED)),
+                seed=self._seed,
+                epoch=place.epoch,
+                position=place.first_record,
+            )
+        else:
+            records = islice(records, place.first_record, None)
+        begin = place.first_record
+        while batch := list(islice(records, batch_size)):
+            if begin + len(batch) < self._least:
+                raise UserError(
+                    "The number of input images must be bigger or equal to the mini_batch_size: "
+                    f"channel {self._name} holds {begin + len(batch)}; mini_batch_size is "
+                    f"{self._least}."
+                )
+            yield self._part(batch, begin, place)
+            begin += len(batch)
+
+    def _stream(self) -> Iterator[StreamedImage]:
+        for file in self._source.next_epoch():
+            yield from read_image_stream(file)
+
+    def _part(self, batch: list[StreamedImage], begin: int, place: Place) -> Part:
+        positions = np.arange(place.rank, len(batch), place.world_size)
+        is_padding = not len(positions)
+        if is_padding:
+            positions = np.zeros(1, dtype=np.int64)
+        mine = [batch[position] for position in positions.tolist()]
+        images: list[bytes | UserError] = []
+        labels = []
+        for one in mine:
+            try:
+                image, label = self._read(one)
+            except UserError as error:
+                image, label = error, self._rule.nothing()
+            images.append(image)
+            labels.append(label)
+        return Part(
+            positions + begin,
+            [_key(one.payload) for one in mine],
+            self._rule.batch(labels),
+            is_padding,
+            tuple(images),
+            tuple(one.place for one in mine),
+        )
+
+    def _read(self, one: StreamedImage) -> tuple[bytes | UserError, NDArray[np.float32]]:
+        if one.annotation is not None:
+            return one.payload, self._rule.from_text(one.annotation, one.place)
+        record = image_record_from_bytes(one.payload, one.place)
+        return record.image, self._rule.from_vector(record.labels, one.place)
+
+    def image(self, part: Part, index: int) -> tuple[bytes, str]:
+        """Return one image file of a part, and what to call it in an error.
+
+        Raises:
+            UserError: Its record is no image record, or its label no label.
+        """
+        image = part.streamed[index]
+        if isinstance(image, UserError):
+            raise image
+        return image, part.places[index]
+
+
+def _key(payload: bytes) -> int:
+    """Return what tells an image from others; to hash all of it would cost a tenth of decoding."""
+    return hash((len(payload), payload[:256], payload[-256:]))
