@@ -158,23 +158,22 @@ class ImageBatches:
         for index in range(piece.start, min(piece.stop, len(draft.part.keys))):
             shape = self._augmentation.shape(draft.draws_BD[index])
             try:
-                pixels_HWC, place = self._pixels(draft.part, index)
-                images_BHWC[index] = self._crop.cut(pixels_HWC, shape, place)
+                images_BHWC[index] = self._crop.cut(
+                    self._pixels(draft.part, index), shape, self._samples.place(draft.part, index)
+                )
             except UserError as error:
                 draft.errors[index] = error
         return task
 
-    def _pixels(self, part: Part, index: int) -> tuple[Pixels, str]:
-        if self._cache is None:
-            content, place = self._samples.image(part, index)
-            return pixels_of(content, place, self._crop), place
+    def _pixels(self, part: Part, index: int) -> Pixels:
         key = part.keys[index]
-        pixels_HWC = self._cache.get(key)
+        pixels_HWC = self._cache.get(key) if self._cache else None
         if pixels_HWC is None:
-            content, place = self._samples.image(part, index)
-            pixels_HWC = pixels_of(content, place, self._crop)
-            self._cache.keep(key, pixels_HWC)
-        return pixels_HWC, ""
+            content = self._samples.content(part, index)
+            pixels_HWC = pixels_of(content, self._samples.place(part, index), self._crop)
+            if self._cache:
+                self._cache.keep(key, pixels_HWC)
+        return pixels_HWC
 
     def _finished(self, draft: _Draft, device: torch.device) -> Batch:
         part, images_BHWC = draft.part, draft.images_BHWC

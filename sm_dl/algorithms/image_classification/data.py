@@ -1,16 +1,21 @@
 """Channels to batches of images, whichever way they come in, and a request's image."""
 
 import logging
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sm_dl.algorithms.image_classification.augment import Augmentation, Shape
 from sm_dl.algorithms.image_classification.batches import Batch, ImageBatches
 from sm_dl.algorithms.image_classification.crop import Crop, Pixels, Squash, pixels_of
 from sm_dl.algorithms.image_classification.labels import LabelRule
-from sm_dl.algorithms.image_classification.samples import KnownSamples, Samples, StreamedSamples
+from sm_dl.algorithms.image_classification.samples import (
+    KnownSamples,
+    Labelled,
+    Samples,
+    StreamedSamples,
+)
 from sm_dl.content_types import parse
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.image_set import (
@@ -72,20 +77,21 @@ def open_images(
         are_class_ids=_label_format(channel) == CLASS_ID,
     )
     samples: Samples
-    least = hyperparameters.mini_batch_size if is_training else 1
-    if channel.input_mode == "Pipe" or (channel.s3_uri is not None and holds_records(channel)):
-        source = (
-            byte_source(channel)
-            if channel.s3_uri is None
-            else ListedSource([one_record_file(channel)])
-        )
+    is_pipe = channel.input_mode == "Pipe" and channel.s3_uri is None
+    if is_pipe or (channel.s3_uri is not None and holds_records(channel)):
         samples = StreamedSamples(
-            source, channel_name, rule=rule, seed=hyperparameters.seed, least=least
+            byte_source(channel) if is_pipe else ListedSource([one_record_file(channel)]),
+            channel_name,
+            rule=rule,
+            seed=hyperparameters.seed,
+            least=hyperparameters.mini_batch_size if is_training else 1,
+            num_pipes=len(hosts.names) if is_pipe else None,
         )
     else:
         images = open_image_set(channel, job.channels.get(f"{channel_name}_lst"))
-        samples = known_samples(images, rule, hyperparameters.seed, bad)
-        _check_number(channel, samples.num_images or 0, hyperparameters, is_training=is_training)
+        found = _labelled(images, rule, bad)
+        _check_number(channel, len(found.numbers), hyperparameters, is_training=is_training)
+        samples = KnownSamples(images, found, rule=rule, seed=hyperparameters.seed)
     channels, height, width = hyperparameters.shape
     return ImageBatches(
         samples,
@@ -97,26 +103,23 @@ def open_images(
     )
 
 
-def known_samples(images: ImageSet, rule: LabelRule, seed: int, bad: BadRecords) -> KnownSamples:
+def _labelled(images: ImageSet, rule: LabelRule, bad: BadRecords) -> Labelled:
     """Return the images of a set whose labels can be read.
 
     Raises:
         UserError: One cannot, and may not be left out.
     """
-    numbers: list[int] = []
-    labels: list[NDArray[np.float32]] = []
+    found = Labelled()
     folders: set[tuple[float, str]] = set()
     for entry in images.entries():
         try:
-            labels.append(rule.from_vector(entry.labels, entry.place))
+            found.labels.append(rule.from_vector(entry.labels, entry.place))
         except UserError as error:
             bad.leave_out(error)
         else:
-            numbers.append(entry.number)
+            found.numbers.append(entry.number)
             folders.add((float(entry.labels[0]), entry.path.rpartition("/")[0]))
-    return KnownSamples(
-        images, numbers, labels, rule=rule, seed=seed, class_names=_class_names(folders, rule)
-    )
+    return replace(found, class_names=_class_names(folders, rule))
 
 
 def prepared(

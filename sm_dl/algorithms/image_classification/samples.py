@@ -6,7 +6,7 @@ positions, of which a rank takes every `world_size`-th.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Protocol
 
@@ -57,30 +57,33 @@ class Samples(Protocol):
     def parts(self, place: Place, batch_size: int, *, shuffles: bool) -> Iterator[Part]:
         """Yield this rank's part of each batch of an epoch, from a record on."""
 
-    def image(self, part: Part, index: int) -> tuple[bytes, str]:
-        """Return one image file of a part, and what to call it in an error."""
+    def content(self, part: Part, index: int) -> bytes:
+        """Return one image file of a part."""
+
+    def place(self, part: Part, index: int) -> str:
+        """Return what to call an image of a part in an error."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Which images of a set have a label, and which; what their folders call the classes."""
+
+    numbers: list[int] = field(default_factory=list)
+    labels: list[NDArray[np.float32]] = field(default_factory=list)
+    class_names: tuple[str, ...] | None = None
 
 
 class KnownSamples:
-    """The images of a set whose labels have been read."""
+    """The images of a set whose labels have been read; at least one."""
 
-    def __init__(
-        self,
-        images: ImageSet,
-        numbers: list[int],
-        labels: list[NDArray[np.float32]],
-        *,
-        rule: LabelRule,
-        seed: int,
-        class_names: tuple[str, ...] | None,
-    ) -> None:
-        """Remember the images; `numbers` are those of the set that have a label."""
+    def __init__(self, images: ImageSet, found: Labelled, *, rule: LabelRule, seed: int) -> None:
+        """Remember the images."""
         self._images, self._seed = images, seed
-        self._numbers = np.array(numbers, dtype=np.int64)
-        self._labels: Labels = rule.batch(labels)
-        self.num_images: int | None = len(numbers)
-        self.class_counts: NDArray[np.int64] | None = rule.positives(labels)
-        self.class_names = class_names
+        self._numbers = np.array(found.numbers, dtype=np.int64)
+        self._labels: Labels = rule.batch(found.labels)
+        self.num_images: int | None = len(found.numbers)
+        self.class_counts: NDArray[np.int64] | None = rule.positives(found.labels)
+        self.class_names = found.class_names
 
     def parts(self, place: Place, batch_size: int, *, shuffles: bool) -> Iterator[Part]:
         """Yield this rank's part of each batch of an epoch, from a record on."""
@@ -97,10 +100,13 @@ class KnownSamples:
             keys: list[int] = self._numbers[records].tolist()
             yield Part(positions, keys, self._labels[records], is_padding)
 
-    def image(self, part: Part, index: int) -> tuple[bytes, str]:
-        """Return one image file of a part, and what to call it in an error."""
-        key = part.keys[index]
-        return self._images.content(key), self._images.place(key)
+    def content(self, part: Part, index: int) -> bytes:
+        """Return one image file of a part."""
+        return self._images.content(part.keys[index])
+
+    def place(self, part: Part, index: int) -> str:
+        """Return what to call an image of a part in an error."""
+        return self._images.place(part.keys[index])
 
 
 class StreamedSamples:
@@ -111,7 +117,14 @@ class StreamedSamples:
     class_names: tuple[str, ...] | None = None
 
     def __init__(
-        self, source: ByteSource, name: str, *, rule: LabelRule, seed: int, least: int
+        self,
+        source: ByteSource,
+        name: str,
+        *,
+        rule: LabelRule,
+        seed: int,
+        least: int,
+        num_pipes: int | None,
     ) -> None:
         """Remember where the streams come from.
 
@@ -121,12 +134,20 @@ class StreamedSamples:
             rule: How labels are read.
             seed: Of the job.
             least: Fewer images than that are refused.
+            num_pipes: Hosts of the job, each with a pipe of its own; None for what is no pipe.
         """
         self._source, self._name, self._rule = source, name, rule
         self._seed, self._least = seed, least
+        self._num_pipes = num_pipes
 
     def parts(self, place: Place, batch_size: int, *, shuffles: bool) -> Iterator[Part]:
         """Yield this rank's part of each batch of an epoch, from a record on."""
+        if self._num_pipes and place.world_size > self._num_pipes:
+            raise UserError(
+                f"channel {self._name}: input mode Pipe: expected one process a host, since a pipe is "
+                f"read once; got {place.world_size} processes on {self._num_pipes} hosts. Set "
+                "resources.devices=1, or input mode FastFile."
+            )
         stream = self._stream()
         first = next(stream, None)
         if first is None:
@@ -192,8 +213,8 @@ class StreamedSamples:
         record = image_record_from_bytes(one.payload, one.place)
         return record.image, self._rule.from_vector(record.labels, one.place)
 
-    def image(self, part: Part, index: int) -> tuple[bytes, str]:
-        """Return one image file of a part, and what to call it in an error.
+    def content(self, part: Part, index: int) -> bytes:
+        """Return one image file of a part.
 
         Raises:
             UserError: Its record is no image record, or its label no label.
@@ -201,7 +222,11 @@ class StreamedSamples:
         image = part.streamed[index]
         if isinstance(image, UserError):
             raise image
-        return image, part.places[index]
+        return image
+
+    def place(self, part: Part, index: int) -> str:
+        """Return what to call an image of a part in an error."""
+        return part.places[index]
 
 
 def _key(payload: bytes) -> int:
