@@ -1,7 +1,7 @@
 """Work done ahead of its reader by threads, handed over in order, in bounded memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,11 +11,12 @@ R = TypeVar("R")
 
 def in_order(
     work: Callable[[T], R], tasks: Iterable[T], *, num_threads: int, num_ahead: int
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Yield `work(task)` for each task, in the order of the tasks.
 
     The threads end with the iterator: when it is exhausted, closed, or nobody refers to it any
-    more. What `work` raises is raised where its result would have come.
+    more: a traceback refers to it, so close it where errors may pass. What `work` raises is raised
+    where its result would have come.
 
     Args:
         work: Called in the threads; worth it where it spends its time outside of Python.

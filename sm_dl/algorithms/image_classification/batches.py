@@ -5,6 +5,7 @@ B: images of a batch, C: channels, H, W: height and width of the network's input
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -134,9 +135,10 @@ class ImageBatches:
         done = in_order(
             self._fill, tasks, num_threads=num_threads, num_ahead=BATCHES_AHEAD * tasks_a_batch
         )
-        for draft, piece in done:
-            if piece.stop >= len(draft.part.keys):
-                yield self._finished(draft, place.device)
+        with closing(done):
+            for draft, piece in done:
+                if piece.stop >= len(draft.part.keys):
+                    yield self._finished(draft, place.device)
 
     def _drafts(self, place: Place) -> Iterator[_Draft]:
         shape = (self._crop.height_px, self._crop.width_px, self._crop.channels)
