@@ -8,6 +8,9 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+THREADS = "loader"
+"""What the names of the threads begin with."""
+
 
 def in_order(
     work: Callable[[T], R], tasks: Iterable[T], *, num_threads: int, num_ahead: int
@@ -28,7 +31,7 @@ def in_order(
         yield from map(work, tasks)
         return
     waiting: deque[Future[R]] = deque()
-    pool = ThreadPoolExecutor(num_threads, thread_name_prefix="loader")
+    pool = ThreadPoolExecutor(num_threads, thread_name_prefix=THREADS)
     try:
         for task in tasks:
             waiting.append(pool.submit(work, task))

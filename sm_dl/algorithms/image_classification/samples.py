@@ -151,11 +151,7 @@ class StreamedSamples:
         stream = self._stream()
         first = next(stream, None)
         if first is None:
-            raise UserError(
-                f"channel {self._name}: Got empty batch from pipe. Please check if the manifest file "
-                "contains valid batches and the value of training job parameter AttributeNames "
-                "matches attributes names in the augmented manifest."
-            )
+            raise self._refuse_emptiness()
         records: Iterator[StreamedImage] = chain([first], stream)
         if shuffles:
             fitting = SHUFFLE_BYTES // max(1, len(first.payload))
@@ -178,6 +174,15 @@ class StreamedSamples:
                 )
             yield self._part(batch, begin, place)
             begin += len(batch)
+
+    def _refuse_emptiness(self) -> UserError:
+        if self._num_pipes is None:
+            return UserError(f"Unable to start training. Empty .rec file in {self._name} channel.")
+        return UserError(
+            f"channel {self._name}: Got empty batch from pipe. Please check if the manifest file "
+            "contains valid batches and the value of training job parameter AttributeNames "
+            "matches attributes names in the augmented manifest."
+        )
 
     def _stream(self) -> Iterator[StreamedImage]:
         for file in self._source.next_epoch():
