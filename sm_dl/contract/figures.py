@@ -57,7 +57,44 @@ class Fans:
     note: str = ""
 
 
-Figure = Table | Lines | Fans
+@dataclass(frozen=True)
+class Matrix:
+    """Counts of pairs, such as true and predicted classes; a darker cell holds more of its row."""
+
+    kind: ClassVar[str] = "matrix"
+    title: str
+    row_label: str
+    column_label: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: Sequence[Sequence[float | None]]
+    """One row of values for each of `rows`."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One small picture and what to say about it."""
+
+    caption: str
+    jpeg: str
+    """A JPEG file, in base64."""
+    width_px: int
+    height_px: int
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A contact sheet."""
+
+    kind: ClassVar[str] = "pictures"
+    title: str
+    pictures: Sequence[Picture]
+    note: str = ""
+
+
+Figure = Table | Lines | Fans | Matrix | Pictures
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import jinja2
 from markupsafe import Markup
 
 from sm_dl import __version__
-from sm_dl.contract.figures import FanPanel, Fans, Figure, Lines, Table
+from sm_dl.contract.figures import FanPanel, Fans, Figure, Lines, Matrix, Pictures, Table
 from sm_dl.files import write_atomically
-from sm_dl.reports import fans, lines, numerals
+from sm_dl.reports import fans, lines, matrix, numerals, pictures
 from sm_dl.reports.read import read_report
 from sm_dl.reports.style import BAND_OPACITY, DARK, LIGHT, NARROW, PANEL, WIDE
 
@@ -65,6 +65,10 @@ def _section(figure: Figure, prefixes: Iterator[str]) -> dict[str, Any]:
             return section | _lines(figure, prefixes)
         case Fans():
             return section | _fans(figure, prefixes)
+        case Matrix():
+            return section | matrix.cells(figure)
+        case Pictures():
+            return section | {"pictures": pictures.shown(figure)}
 
 
 def _table(figure: Table) -> dict[str, Any]:

@@ -7,7 +7,17 @@ from typing import Any, TypeVar
 
 import orjson
 
-from sm_dl.contract.figures import FanPanel, Fans, Figure, Lines, Report, Table
+from sm_dl.contract.figures import (
+    FanPanel,
+    Fans,
+    Figure,
+    Lines,
+    Matrix,
+    Picture,
+    Pictures,
+    Report,
+    Table,
+)
 from sm_dl.errors import UserError, shown
 
 DATA_FILE = "report.json"
@@ -45,6 +55,11 @@ def _figure(values: Mapping[str, Any]) -> Figure:
         case Fans.kind:
             panels = [_record(FanPanel, panel) for panel in values["panels"]]
             return _record(Fans, {**values, "panels": panels})
+        case Matrix.kind:
+            return _record(Matrix, values)
+        case Pictures.kind:
+            pictures = [_record(Picture, picture) for picture in values["pictures"]]
+            return _record(Pictures, {**values, "pictures": pictures})
         case kind:
             raise ValueError(f"figure kind {kind!r}")
 
