@@ -4,7 +4,7 @@ Labels are read when a set is opened, images when they are asked for, by any thr
 """
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,7 @@ from sm_dl.data.recordio import place as place_of
 from sm_dl.data.s3 import list_objects
 from sm_dl.data.source import DataFile, NamedBytes, StoredObject
 from sm_dl.errors import PlatformError, UserError, shown
-from sm_dl.files import data_files
+from sm_dl.files import iter_data_files
 from sm_dl.job.job import ChannelSource
 
 RECORD_SUFFIX, INDEX_SUFFIX, LIST_SUFFIX = ".rec", ".idx", ".lst"
@@ -97,10 +97,12 @@ class ListedImages:
     """Image files that the lines of a list name, on a disk or in a bucket."""
 
     def __init__(self, channel: ChannelSource, lines: NamedBytes) -> None:
-        """Look which files there are."""
+        """Remember the list and where its paths start from."""
         self._channel, self._lines = channel, lines
-        self._files = {file.name: file for file in _channel_files(channel)}
-        self._listed: list[tuple[NamedBytes, str]] = []
+        self._root = channel.path
+        self._objects: dict[str, StoredObject] = {}
+        self._paths: list[str] = []
+        self._places: list[str] = []
 
     def entries(self) -> Iterator[Entry]:
         """Yield the images in the order of the list.
@@ -108,6 +110,7 @@ class ListedImages:
         Raises:
             UserError: A line is no list line, has the index of another one, or names no file.
         """
+        find = self._finder()
         seen: dict[int, str] = {}
         with self._lines.open() as stream:
             for line in read_list(stream, self._lines.name):
@@ -117,20 +120,33 @@ class ListedImages:
                         f"as in {seen[line.index]}. Number the lines anew."
                     )
                 seen[line.index] = line.place
-                place = f"{line.place} ({line.path})"
-                self._listed.append((self._file(line), place))
-                yield Entry(len(self._listed) - 1, line.labels, place, line.path)
+                find(line)
+                self._paths.append(line.path)
+                self._places.append(line.place)
+                number = len(self._paths) - 1
+                yield Entry(number, line.labels, self.place(number), line.path)
 
-    def _file(self, line: ListLine) -> NamedBytes:
-        file = self._files.get(f"{self._channel.name}/{line.path}")
-        if file is not None:
-            return file
+    def _finder(self) -> Callable[[ListLine], None]:
+        """Return what refuses a line whose file there is not."""
         if self._channel.s3_uri is not None:
+            self._objects = {one.address.relative_name: one for one in _objects(self._channel)}
+            return self._find_object
+        skipped = len(str(self._root)) + 1
+        # one listing of the folder says it of all files; to ask for each would take minutes
+        present = {str(path)[skipped:] for path in iter_data_files(self._root)}
+
+        def find(line: ListLine) -> None:
+            if line.path not in present:
+                image_path(self._root, line)
+
+        return find
+
+    def _find_object(self, line: ListLine) -> None:
+        if line.path not in self._objects:
             raise UserError(
                 f"{line.place}: expected an image {shown(line.path)} below {self._channel.s3_uri}; "
                 "got no such object."
             )
-        return DataFile(image_path(self._channel.path, line), line.path, IMAGES[0])
 
     def content(self, number: int) -> bytes:
         """Return one image file.
@@ -138,16 +154,19 @@ class ListedImages:
         Raises:
             PlatformError: It cannot be read.
         """
-        file, place = self._listed[number]
+        path = self._paths[number]
+        stored = self._objects.get(path)
         try:
-            with file.open() as stream:
+            with stored.open() if stored else (self._root / path).open("rb") as stream:
                 return stream.read()
         except OSError as error:
-            raise PlatformError(f"{place}: cannot be read ({error.strerror}).") from None
+            raise PlatformError(
+                f"{self.place(number)}: cannot be read ({error.strerror})."
+            ) from None
 
     def place(self, number: int) -> str:
         """Return what to call an image in an error."""
-        return self._listed[number][1]
+        return f"{self._places[number]} ({self._paths[number]})"
 
 
 def open_image_set(channel: ChannelSource, lists: ChannelSource | None = None) -> ImageSet:
@@ -201,7 +220,7 @@ def _only(channel: ChannelSource, suffix: str, beside: tuple[str, ...]) -> Named
     every = [file for file in _channel_files(channel) if not file.name.endswith(beside)]
     fitting = [file for file in every if file.name.endswith(suffix)] or every
     if len(fitting) != 1:
-        names = ", ".join(file.name for file in fitting[:3]) or "none"
+        names = ", ".join(sorted(file.name for file in fitting)[:3]) or "none"
         raise UserError(
             f"channel {channel.name}: expected exactly one {suffix} file; got {len(fitting)}: "
             f"{names}{', ...' if len(fitting) > 3 else ''}."
@@ -209,19 +228,22 @@ def _only(channel: ChannelSource, suffix: str, beside: tuple[str, ...]) -> Named
     return fitting[0]
 
 
-def _channel_files(channel: ChannelSource) -> list[NamedBytes]:
-    """Return the files of a channel by name, whatever they hold."""
-    media_type = parse(channel.content_type or "").name
+def _channel_files(channel: ChannelSource) -> Iterator[NamedBytes]:
+    """Yield the files of a channel, in no order, whatever they hold."""
     if channel.s3_uri is not None:
-        addresses = list_objects(channel.s3_uri, channel.s3_data_type, f"channel {channel.name}")
-        return [
-            StoredObject(one, f"{channel.name}/{one.relative_name}", media_type)
-            for one in addresses
-        ]
+        yield from _objects(channel)
+        return
     root = channel.path
-    paths = data_files(root) if root.is_dir() else [root]
+    media_type = parse(channel.content_type or "").name
     base = root if root.is_dir() else root.parent
+    for path in iter_data_files(root) if root.is_dir() else [root]:
+        name = f"{channel.name}/{str(path)[len(str(base)) + 1 :]}"
+        yield DataFile(path, name, media_type)
+
+
+def _objects(channel: ChannelSource) -> list[StoredObject]:
+    addresses = list_objects(str(channel.s3_uri), channel.s3_data_type, f"channel {channel.name}")
+    media_type = parse(channel.content_type or "").name
     return [
-        DataFile(path, f"{channel.name}/{path.relative_to(base).as_posix()}", media_type)
-        for path in paths
+        StoredObject(one, f"{channel.name}/{one.relative_name}", media_type) for one in addresses
     ]

@@ -1,21 +1,25 @@
 """Work done ahead of its reader by threads, handed over in order, in bounded memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+THREADS = "loader"
+"""What the names of the threads begin with."""
+
 
 def in_order(
     work: Callable[[T], R], tasks: Iterable[T], *, num_threads: int, num_ahead: int
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Yield `work(task)` for each task, in the order of the tasks.
 
     The threads end with the iterator: when it is exhausted, closed, or nobody refers to it any
-    more. What `work` raises is raised where its result would have come.
+    more: a traceback refers to it, so close it where errors may pass. What `work` raises is raised
+    where its result would have come.
 
     Args:
         work: Called in the threads; worth it where it spends its time outside of Python.
@@ -27,7 +31,7 @@ def in_order(
         yield from map(work, tasks)
         return
     waiting: deque[Future[R]] = deque()
-    pool = ThreadPoolExecutor(num_threads, thread_name_prefix="loader")
+    pool = ThreadPoolExecutor(num_threads, thread_name_prefix=THREADS)
     try:
         for task in tasks:
             waiting.append(pool.submit(work, task))

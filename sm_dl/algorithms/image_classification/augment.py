@@ -43,10 +43,16 @@ class Augmentation:
     """One of the presets of `augmentation_type`; None is the centre crop alone."""
 
     preset: str | None
+    is_training: bool
+    """Else images come in order, and nothing is drawn."""
+
+    @property
+    def _draws(self) -> bool:
+        return self.is_training and self.preset is not None
 
     def shape(self, draws_D: NDArray[np.float64]) -> Shape:
         """Return the geometry of one image."""
-        if self.preset is None:
+        if not self._draws:
             return Shape()
         matrix = _matrix(draws_D) if self.preset == "crop_color_transform" else None
         return Shape(float(draws_D[DOWN]), float(draws_D[RIGHT]), matrix)
@@ -56,7 +62,7 @@ class Augmentation:
 
         Grey images are mirrored only: they have no hue and no saturation.
         """
-        if self.preset is None:
+        if not self._draws:
             return images_BCHW
         if self.preset != "crop" and images_BCHW.shape[1] == 3:
             shift_B3 = torch.from_numpy(_colour_shifts(draws_BD)).to(images_BCHW.device)

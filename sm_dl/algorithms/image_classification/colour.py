@@ -1,8 +1,8 @@
-"""Hue, lightness and saturation shifted as MXNet's augmenter does, in OpenCV's 8-bit units.
+"""Hue, lightness and saturation shifted, in OpenCV's 8-bit units.
 
-Hue runs from 0 to 180, the others from 0 to 255; all three are clipped at their ends, hue as well,
-so that red does not turn violet. A grey pixel has hue 0, as in OpenCV. Differs from the service:
-between the two conversions nothing is rounded, which OpenCV does for want of space.
+Hue goes round from 0 to 180, the others from 0 to 255 and are clipped there. A grey pixel has hue 0.
+Differs from the service: MXNet's augmenter clips the hue as well, which tears a red surface, whose
+hues lie on both sides of 0, in two; and it rounds to 8 bits between the two conversions.
 
 B: images, H, W: their size; 3: red, green, blue; hue, lightness, saturation.
 """
@@ -45,7 +45,8 @@ def _shift(images_B3HW: Tensor, shift_B3: Tensor, shifted_B3HW: Tensor) -> None:
         green - blue,
         torch.where(most == green, blue - red + 2 * chroma, red - green + 4 * chroma),
     ).div_(chroma.clamp(min=1.0))  # whole numbers: a chroma below 1 is 0, as is the hue then
-    hue = torch.where(hue < 0, hue + 6, hue).add_(shift_of_hue / 30).clamp_(0, 6)
+    hue.add_(shift_of_hue / 30)
+    hue.sub_((hue / 6).floor_().mul_(6))  # three times as fast as remainder()
     saturation = chroma.div_(torch.minimum(total, 510 - total).clamp_(min=1.0))
     saturation.add_(shift_of_saturation / 255).clamp_(0, 1)
     lightness = total.mul_(0.5).add_(shift_of_lightness).clamp_(0, 255)

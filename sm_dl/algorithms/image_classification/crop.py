@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from sm_dl.algorithms.image_classification.augment import Matrix, Shape
-from sm_dl.data.image import MAX_PIXELS
+from sm_dl.data.image import MAX_PIXELS, Colours, decode
 from sm_dl.errors import UserError
 
 Pixels = NDArray[np.uint8]
@@ -24,13 +24,37 @@ OUTSIDE = 127.0
 
 
 @dataclass(frozen=True)
-class Crop:
-    """What becomes of an image before augmentation."""
+class Squash:
+    """The whole image in the network's size, its aspect not kept: what the endpoint does."""
 
     height_px: int
     width_px: int
+    channels: int
+
+    @property
+    def at_least(self) -> tuple[int, int] | None:
+        """Return the height and width that are enough of an image."""
+        return self.height_px, self.width_px
+
+    def cut(self, pixels_HWC: Pixels, shape: Shape, place: str) -> Pixels:  # noqa: ARG002 - as `Crop`
+        """Return the squashed image."""
+        return resize(pixels_HWC, self.height_px, self.width_px)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The shorter side resized, if at all, and a window of the network's size cut out."""
+
+    height_px: int
+    width_px: int
+    channels: int
     shorter_px: int | None = None
     """What the shorter side is resized to; None leaves the image as it is."""
+
+    @property
+    def at_least(self) -> tuple[int, int] | None:
+        """Return the height and width that are enough of an image; None: all of it."""
+        return None if self.shorter_px is None else (self.shorter_px, self.shorter_px)
 
     def resized(self, height: int, width: int, place: str) -> tuple[int, int]:
         """Return height and width of an image once its shorter side has been resized.
@@ -118,6 +142,17 @@ def bent(
     sampled_CHW = sampled_BCHW[0].numpy()
     sampled_CHW += OUTSIDE + 0.5  # the conversion cuts the fraction off
     return sampled_CHW.astype(np.uint8).transpose(1, 2, 0)
+
+
+def pixels_of(content: bytes, place: str, crop: Crop | Squash) -> Pixels:
+    """Return an image file's pixels, decoded no larger than needed: (height, width, channels).
+
+    Raises:
+        UserError: It is neither JPEG nor PNG, damaged, or too large.
+    """
+    colours: Colours = "L" if crop.channels == 1 else "RGB"
+    pixels = decode(content, place, colours=colours, at_least=crop.at_least)
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
 def resize(pixels_HWC: Pixels, height: int, width: int) -> Pixels:

@@ -1,221 +1,125 @@
-"""Channels to batches of images: which image stands where in an epoch, and how it gets there.
+"""Channels to batches of images, whichever way they come in, and a request's image."""
 
-B: images of a batch, C: channels, H, W: height and width of the network's input.
-"""
-
-import copy
 import logging
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from sm_dl.algorithms.image_classification.augment import NUM_DRAWS, Augmentation, Shape
-from sm_dl.algorithms.image_classification.crop import Crop, Pixels, resize
+from sm_dl.algorithms.image_classification.augment import Augmentation, Shape
+from sm_dl.algorithms.image_classification.batches import Batch, ImageBatches
+from sm_dl.algorithms.image_classification.crop import Crop, Pixels, Squash, pixels_of
 from sm_dl.algorithms.image_classification.labels import LabelRule
+from sm_dl.algorithms.image_classification.samples import (
+    KnownSamples,
+    Labelled,
+    Samples,
+    StreamedSamples,
+)
+from sm_dl.content_types import parse
 from sm_dl.data.bad_records import BadRecords
-from sm_dl.data.image import Colours, decode
-from sm_dl.data.image_set import ImageSet, open_image_set
-from sm_dl.data.loader import in_order
-from sm_dl.data.shard import record_at, uniform_at
-from sm_dl.engine import machine
-from sm_dl.engine.place import Place
+from sm_dl.data.image_set import (
+    ImageSet,
+    holds_records,
+    one_record_file,
+    open_image_set,
+)
+from sm_dl.data.source import ListedSource, byte_source
 from sm_dl.errors import UserError
-from sm_dl.job.job import ChannelSource, Job
+from sm_dl.job.job import ChannelSource, Hosts, Job
+
+__all__ = ["Batch", "ImageBatches", "open_images", "prepared"]
 
 logger = logging.getLogger(__name__)
 
-IMAGES_A_TASK = 16
-"""Most images a thread takes at once."""
-BATCHES_AHEAD = 2
-"""So many batches are being made while one is used."""
+LABEL_FORMAT, MULTI_HOT, CLASS_ID = "label-format", "multi-hot", "class-id"
 
 
 class Settings(Protocol):
     """The hyperparameters that decide what a batch is."""
 
     @property
-    def num_classes(self) -> int: ...  # noqa: D102
+    def num_classes(self) -> int: ...
     @property
-    def num_training_samples(self) -> int: ...  # noqa: D102
+    def num_training_samples(self) -> int: ...
     @property
-    def shape(self) -> tuple[int, int, int]: ...  # noqa: D102
+    def shape(self) -> tuple[int, int, int]: ...
     @property
-    def resize(self) -> int | None: ...  # noqa: D102
+    def resize(self) -> int | None: ...
     @property
-    def augmentation_type(self) -> str | None: ...  # noqa: D102
+    def augmentation_type(self) -> str | None: ...
     @property
-    def multi_label(self) -> int: ...  # noqa: D102
+    def multi_label(self) -> int: ...
     @property
-    def mini_batch_size(self) -> int: ...  # noqa: D102
+    def mini_batch_size(self) -> int: ...
     @property
-    def seed(self) -> int: ...  # noqa: D102
+    def seed(self) -> int: ...
 
 
-class Batch(NamedTuple):
-    """One rank's part of a batch."""
+def open_images(
+    job: Job[object],
+    channel_name: str,
+    *,
+    hyperparameters: Settings,
+    is_training: bool,
+    bad: BadRecords,
+) -> ImageBatches:
+    """Return the batches of a channel: shuffled and augmented for training, else in order.
 
-    images_BCHW: Tensor
-    """Bytes 0 to 255, channels last."""
-    labels: Tensor
-    """Classes, int64 (B,); with several labels an image, marks, float32 (B, num_classes)."""
-    weight_B: Tensor
-    """1 for an image, 0 for what only fills a place: an image left out, or a rank without one."""
-
-
-@dataclass
-class _Draft:
-    """A batch in the making: threads fill its pixels in."""
-
-    place: Place
-    numbers: NDArray[np.int64]
-    """Which images of the set."""
-    draws: NDArray[np.float64]
-    images_BHWC: Tensor
-    weight_B: NDArray[np.float32]
-    errors: dict[int, UserError]
-
-
-@dataclass(frozen=True)
-class KnownImages:
-    """The images of a set whose labels could be read."""
-
-    images: ImageSet
-    labels: list[NDArray[np.float32]]
-    numbers: list[int]
-    """By which the set hands them out."""
-
-
-class ImageBatches:
-    """The images of a channel, batch by batch, for as many epochs as wanted."""
-
-    def __init__(
-        self,
-        known: KnownImages,
-        *,
-        rule: LabelRule,
-        settings: Settings,
-        batch_size: int,
-        is_training: bool,
-        bad: BadRecords,
-    ) -> None:
-        """Remember the images, and what is to be done to them."""
-        self._images = known.images
-        self._labels = rule.batch(known.labels)
-        self._numbers = np.array(known.numbers, dtype=np.int64)
-        self._batch_size, self._is_training, self._bad = batch_size, is_training, bad
-        self._seed = settings.seed
-        channels, height, width = settings.shape
-        self._colours: Colours = "L" if channels == 1 else "RGB"
-        self._channels = channels
-        self._crop = Crop(height, width, settings.resize)
-        self._augmentation = Augmentation(settings.augmentation_type if is_training else None)
-        self._is_squashing = False
-        self._left_out: set[int] = set()
-        self.num_images: int | None = len(known.numbers)
-        self.class_counts: NDArray[np.int64] | None = rule.positives(known.labels)
-        self.class_names: tuple[str, ...] | None = None
-
-    def __call__(self, place: Place) -> Iterator[Batch]:
-        """Yield this rank's part of each batch of an epoch, from a record on."""
-        if place.world_size > self._batch_size:
-            raise UserError(
-                f"hyperparameter mini_batch_size: expected at least one image for each of the "
-                f"{place.world_size} processes; got {self._batch_size} for all of them together."
-            )
-        num_threads = _num_threads(place)
-        tasks_a_batch = max(1, num_threads, -(-self._batch_size // IMAGES_A_TASK))
-        drafts = self._drafts(place)
-        tasks = ((draft, piece) for draft in drafts for piece in _pieces(draft, tasks_a_batch))
-        done = in_order(
-            self._fill, tasks, num_threads=num_threads, num_ahead=BATCHES_AHEAD * tasks_a_batch
+    Raises:
+        UserError: The channel does not hold what the algorithm reads; file and line are named.
+    """
+    channel, hosts = job.channels[channel_name], job.hosts
+    _check_distribution(channel, hosts)
+    rule = LabelRule(
+        hyperparameters.num_classes,
+        bool(hyperparameters.multi_label),
+        are_class_ids=_label_format(channel) == CLASS_ID,
+    )
+    samples: Samples
+    is_pipe = channel.input_mode == "Pipe" and channel.s3_uri is None
+    if is_pipe or (channel.s3_uri is not None and holds_records(channel)):
+        samples = StreamedSamples(
+            byte_source(channel) if is_pipe else ListedSource([one_record_file(channel)]),
+            channel_name,
+            rule=rule,
+            seed=hyperparameters.seed,
+            least=hyperparameters.mini_batch_size if is_training else 1,
+            num_pipes=len(hosts.names) if is_pipe else None,
         )
-        for draft, piece in done:
-            if piece.stop >= len(draft.numbers):
-                yield self._finished(draft)
-
-    def _drafts(self, place: Place) -> Iterator[_Draft]:
-        size, num_images = self._batch_size, len(self._numbers)
-        # after images that were left out, a run may say it has seen a few less than it has
-        start = -(-place.first_record // size) * size
-        for begin in range(start, num_images, size):
-            positions = np.arange(
-                begin + place.rank, min(begin + size, num_images), place.world_size
-            )
-            weight_B = np.ones(max(1, len(positions)), dtype=np.float32)
-            if not len(positions):  # fewer images than ranks: all take part in the step
-                positions, weight_B[0] = np.array([begin]), 0
-            records = positions
-            if self._is_training:
-                records = record_at(positions, num_images, self._seed, place.epoch)
-            yield _Draft(
-                place,
-                records,
-                uniform_at(positions, NUM_DRAWS, self._seed, place.epoch),
-                _buffer(
-                    (len(records), self._crop.height_px, self._crop.width_px, self._channels), place
-                ),
-                weight_B,
-                {},
-            )
-
-    def _fill(self, task: tuple[_Draft, slice]) -> tuple[_Draft, slice]:
-        """Put some images of a batch into their places."""
-        draft, piece = task
-        images_BHWC = draft.images_BHWC.numpy()
-        for index in range(piece.start, min(piece.stop, len(draft.numbers))):
-            number = int(self._numbers[draft.numbers[index]])
-            shape = self._augmentation.shape(draft.draws[index])
-            try:
-                images_BHWC[index] = self._window(number, shape)
-            except UserError as error:
-                draft.errors[index] = error
-        return task
-
-    def _window(self, number: int, shape: Shape) -> Pixels:
-        """Return what the network sees of an image, (height, width, channels)."""
-        content, place = self._images.content(number), self._images.place(number)
-        if self._is_squashing:
-            size = (self._channels, self._crop.height_px, self._crop.width_px)
-            return prepared(content, shape=size, place=place).transpose(1, 2, 0)
-        pixels = pixels_of(content, place, self._colours, self._crop.shorter_px)
-        return self._crop.cut(pixels, shape, place)
-
-    def squashed(self) -> "ImageBatches":
-        """Return the same images as an endpoint sees them: squashed to size, their aspect not kept."""
-        other = copy.copy(self)
-        other._is_squashing = True  # noqa: SLF001 - a copy of this one
-        return other
-
-    def _finished(self, draft: _Draft) -> Batch:
-        for index in sorted(draft.errors):
-            record = int(draft.numbers[index])
-            if record not in self._left_out:
-                self._left_out.add(record)
-                self._bad.leave_out(draft.errors[index])
-            draft.weight_B[index] = 0
-        good = [index for index in range(len(draft.numbers)) if index not in draft.errors]
-        for index in draft.errors:  # statistics over the batch should not see a black image
-            draft.images_BHWC[index] = draft.images_BHWC[good[0]] if good else 127
-        device = draft.place.device
-        images_BCHW = draft.images_BHWC.to(device, non_blocking=True).permute(0, 3, 1, 2)
-        return Batch(
-            self._augmentation(images_BCHW, draft.draws),
-            torch.from_numpy(self._labels[draft.numbers]).to(device, non_blocking=True),
-            torch.from_numpy(draft.weight_B).to(device, non_blocking=True),
-        )
+    else:
+        images = open_image_set(channel, job.channels.get(f"{channel_name}_lst"))
+        found = _labelled(images, rule, bad)
+        _check_number(channel, len(found.numbers), hyperparameters, is_training=is_training)
+        samples = KnownSamples(images, found, rule=rule, seed=hyperparameters.seed)
+    channels, height, width = hyperparameters.shape
+    return ImageBatches(
+        samples,
+        Crop(height, width, channels, hyperparameters.resize),
+        Augmentation(hyperparameters.augmentation_type, is_training=is_training),
+        batch_size=hyperparameters.mini_batch_size * len(hosts.names),
+        seed=hyperparameters.seed,
+        bad=bad,
+    )
 
 
-def pixels_of(content: bytes, place: str, colours: Colours, shorter_px: int | None) -> Pixels:
-    """Return an image file's pixels, (height, width, channels), decoded no larger than needed."""
-    at_least = None if shorter_px is None else (shorter_px, shorter_px)
-    pixels = decode(content, place, colours=colours, at_least=at_least)
-    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+def _labelled(images: ImageSet, rule: LabelRule, bad: BadRecords) -> Labelled:
+    """Return the images of a set whose labels can be read.
+
+    Raises:
+        UserError: One cannot, and may not be left out.
+    """
+    found = Labelled()
+    folders: set[tuple[float, str]] = set()
+    for entry in images.entries():
+        try:
+            found.labels.append(rule.from_vector(entry.labels, entry.place))
+        except UserError as error:
+            bad.leave_out(error)
+        else:
+            found.numbers.append(entry.number)
+            folders.add((float(entry.labels[0]), entry.path.rpartition("/")[0]))
+    return replace(found, class_names=_class_names(folders, rule))
 
 
 def prepared(
@@ -233,82 +137,59 @@ def prepared(
         UserError: The image cannot be read, or is too small to be cropped.
     """
     channels, height, width = shape
-    colours: Colours = "L" if channels == 1 else "RGB"
-    if crop is not None:
-        pixels = pixels_of(body, place, colours, crop)
-        cut = Crop(height, width, crop).cut(pixels, Shape(), place)
-    else:
-        pixels = decode(body, place, colours=colours, at_least=(height, width))
-        cut = resize(pixels if pixels.ndim == 3 else pixels[:, :, None], height, width)
-    return np.ascontiguousarray(cut.transpose(2, 0, 1))
+    way = Squash(height, width, channels) if crop is None else Crop(height, width, channels, crop)
+    pixels_HWC = way.cut(pixels_of(body, place, way), Shape(), place)
+    return np.ascontiguousarray(pixels_HWC.transpose(2, 0, 1))
 
 
-def open_images(
-    job: Job[object],
-    channel_name: str,
-    *,
-    hyperparameters: Settings,
-    is_training: bool,
-    bad: BadRecords,
-) -> ImageBatches:
-    """Return the batches of a channel.
+def _class_names(folders: set[tuple[float, str]], rule: LabelRule) -> tuple[str, ...] | None:
+    """Return the names of the images' folders, where each class has one of its own."""
+    names = {int(label): folder for label, folder in folders}
+    is_told = len(folders) == len(names) == len(set(names.values())) == rule.num_classes
+    if rule.is_multi or not is_told or "" in names.values():
+        return None
+    return tuple(names[number].rpartition("/")[2] for number in range(rule.num_classes))
 
-    Raises:
-        UserError: The channel does not hold what the algorithm reads; file and line are named.
-    """
-    channel = job.channels[channel_name]
-    images = open_image_set(channel, job.channels.get(f"{channel_name}_lst"))
-    rule = LabelRule(hyperparameters.num_classes, bool(hyperparameters.multi_label))
-    known = KnownImages(images, [], [])
-    for entry in images.entries():
-        try:
-            known.labels.append(rule.from_vector(entry.labels, entry.place))
-        except UserError as error:
-            bad.leave_out(error)
-        else:
-            known.numbers.append(entry.number)
-    _check_enough(channel, len(known.numbers), hyperparameters, is_training=is_training)
-    return ImageBatches(
-        known,
-        rule=rule,
-        settings=hyperparameters,
-        batch_size=hyperparameters.mini_batch_size * len(job.hosts.names),
-        is_training=is_training,
-        bad=bad,
+
+def _label_format(channel: ChannelSource) -> str:
+    given = parse(channel.content_type or "").parameters.get(LABEL_FORMAT, MULTI_HOT)
+    if given not in (MULTI_HOT, CLASS_ID):
+        raise UserError(
+            f"channel {channel.name}: expected {LABEL_FORMAT}={MULTI_HOT} or {LABEL_FORMAT}={CLASS_ID} "
+            f"in the content type; got {given!r}."
+        )
+    return given
+
+
+def _check_distribution(channel: ChannelSource, hosts: Hosts) -> None:
+    if channel.distribution != "ShardedByS3Key":
+        return
+    if len(hosts.names) > 1:
+        raise UserError(
+            f"channel {channel.name}: distribution: several hosts must see the same images; got "
+            "ShardedByS3Key. Use FullyReplicated: each host still trains on its own share."
+        )
+    logger.warning(
+        "channel %s: ShardedByS3Key is not supported by the service; one host gets all images.",
+        channel.name,
     )
 
 
-def _check_enough(
+def _check_number(
     channel: ChannelSource, num_images: int, settings: Settings, *, is_training: bool
 ) -> None:
     if not num_images:
-        raise UserError(f"Unable to start training. Empty .rec file in {channel.name} channel.")
+        kind = ".rec" if holds_records(channel) else ".lst"
+        raise UserError(f"Unable to start training. Empty {kind} file in {channel.name} channel.")
     if not is_training:
         return
     if num_images < settings.mini_batch_size:
         raise UserError(
-            "The number of input images must be bigger or equal to the mini_batch_size. "
-            f"channel {channel.name} holds {num_images}; mini_batch_size is "
-            f"{settings.mini_batch_size}."
+            "The number of input images must be bigger or equal to the mini_batch_size: channel "
+            f"{channel.name} holds {num_images}; mini_batch_size is {settings.mini_batch_size}."
         )
     if num_images != settings.num_training_samples:
         logger.warning(
             "hyperparameter num_training_samples is %d; channel %s holds %d images, and they count.",
             settings.num_training_samples, channel.name, num_images,
         )  # fmt: skip
-
-
-def _pieces(draft: _Draft, tasks_a_batch: int) -> Iterator[slice]:
-    step = -(-len(draft.numbers) // tasks_a_batch)
-    return (slice(start, start + step) for start in range(0, len(draft.numbers), step))
-
-
-def _buffer(shape: tuple[int, ...], place: Place) -> Tensor:
-    return torch.empty(shape, dtype=torch.uint8, pin_memory=place.device.type == "cuda")
-
-
-def _num_threads(place: Place) -> int:
-    """Return the threads of one process: its share of the processors; none where that is one."""
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE") or place.world_size)
-    share = machine.num_cpus() // processes
-    return 0 if share <= 1 and place.device.type == "cpu" else max(1, share)

@@ -72,6 +72,10 @@ class LabelRule:
         counts: NDArray[np.int64] = np.bincount(classes, minlength=self.num_classes)
         return counts
 
+    def nothing(self) -> NDArray[np.float32]:
+        """Return what stands for the label of an image that is left out."""
+        return np.zeros(self.num_classes if self.is_multi else 1, dtype=np.float32)
+
     def _marks(self, labels: NDArray[np.float32], place: str) -> NDArray[np.float32]:
         if len(labels) != self.num_classes:
             raise UserError(
