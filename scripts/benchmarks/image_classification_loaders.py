@@ -91,8 +91,8 @@ def ours(root: Path, augmentation: str, *, is_small: bool) -> Epochs:
 def torchvision_v2(root: Path, workers: int, crops: str) -> Epochs:
     """Return torchvision's reference pipeline for training, on Pillow images."""
     from torch.utils.data import DataLoader  # noqa: PLC0415
-    from torchvision.datasets import ImageFolder  # type: ignore[import-not-found]  # noqa: PLC0415
-    from torchvision.transforms import v2  # type: ignore[import-not-found]  # noqa: PLC0415
+    from torchvision.datasets import ImageFolder  # noqa: PLC0415
+    from torchvision.transforms import v2  # noqa: PLC0415
 
     crop: list[Any] = {
         "random area": lambda: [v2.RandomResizedCrop(SIDE, antialias=True)],
@@ -121,7 +121,7 @@ def torchvision_v2(root: Path, workers: int, crops: str) -> Epochs:
 
 def timm_loader(root: Path, workers: int, color_jitter: float | None) -> Epochs:
     """Return timm's loader for training, with the defaults of its train.py but one."""
-    from timm.data import create_dataset, create_loader  # type: ignore[import-not-found]  # noqa: PLC0415
+    from timm.data import create_dataset, create_loader  # noqa: PLC0415
 
     loader = create_loader(
         create_dataset("", root=str(root)),

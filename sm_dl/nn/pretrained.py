@@ -9,6 +9,7 @@ import logging
 import os
 import pickle
 import socket
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,7 +118,10 @@ def read_state(path: Path) -> State:
             is_safetensors = file.read(9)[8:] == b"{"
         if is_safetensors:
             return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # of pickle protocols, which are read all the same
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(

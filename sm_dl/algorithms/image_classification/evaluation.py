@@ -97,7 +97,9 @@ class _Tally:
         self._present_K, self._predicted_K, self._right_K = np.zeros((3, num_classes), np.int64)
         self._pairs: dict[tuple[int, int], int] = {}
         self._num_images, self._num_right = 0, 0.0
+        self._num_noted = 0
         self._mistakes: list[tuple[float, int, Mistake]] = []
+        """A heap by confidence; of equal ones the later number is the first to go."""
 
     def add(self, batch: Batch, probabilities_BK: NDArray[np.float32]) -> None:
         is_real_B = batch.weight_B.cpu().numpy() > 0
@@ -153,12 +155,12 @@ class _Tally:
         probability: float,
     ) -> None:
         """Keep a mistake if it is among the most confident; of equal ones the first."""
-        order = -len(self._mistakes) - self._num_images
+        self._num_noted += 1
         is_full = len(self._mistakes) == MOST_MISTAKES
         if is_full and sureness <= self._mistakes[0][0]:
             return
         pixels_CHW = image_CHW.to(torch.uint8).cpu().numpy()
-        entry = (sureness, order, Mistake(pixels_CHW, true, predicted, probability))
+        entry = (sureness, -self._num_noted, Mistake(pixels_CHW, true, predicted, probability))
         (heapq.heappushpop if is_full else heapq.heappush)(self._mistakes, entry)
 
     def result(self) -> Evaluation:

@@ -62,7 +62,7 @@ class ModelFacts:
             or not 0 < min(height, width) <= max(height, width) <= MAX_SIDE_PX
         ):
             raise ValueError("image_shape is out of range")
-        if not 0 < facts.num_classes <= MAX_CLASSES or (facts.resize or 1) < 1:
+        if not 0 < facts.num_classes <= MAX_CLASSES or (resize is not None and int(resize) < 1):
             raise ValueError("num_classes or resize is out of range")
         if len(facts.class_names) not in (0, facts.num_classes):
             raise ValueError("class_names are not as many as num_classes")
