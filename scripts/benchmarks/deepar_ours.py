@@ -30,6 +30,7 @@ from sm_dl.algorithms.deepar.data import read_channel  # noqa: E402
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters  # noqa: E402
 from sm_dl.algorithms.deepar.metrics import Scorer  # noqa: E402
 from sm_dl.algorithms.deepar.module import DeepARModule  # noqa: E402
+from sm_dl.algorithms.deepar.narration import DeepARNarrator  # noqa: E402
 from sm_dl.algorithms.deepar.predictor import DeepARPredictor  # noqa: E402
 from sm_dl.algorithms.deepar.scoring import without_future  # noqa: E402
 from sm_dl.contract.metrics import MetricLog  # noqa: E402
@@ -180,8 +181,9 @@ def _fit(options: argparse.Namespace, batches: Any, schema: Any, epochs: int) ->
             batches,
             job=Job("deepar", hyperparameters, {}, Paths(Path(folder))),
             plan=plan(ALGORITHM.placement, Resources(), Hardware()),
-            log=MetricLog(ALGORITHM.metrics, "algo-1"),
             num_epochs=epochs,
+            narrator=DeepARNarrator(MetricLog(ALGORITHM.metrics, "algo-1")),
+            average_decay=training.AVERAGE_DECAY,
             identity={},
         )
     return DeepARPredictor(network, schema, options.context)

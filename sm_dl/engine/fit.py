@@ -14,13 +14,14 @@ from lightning.fabric.strategies.ddp import DDPStrategy
 from lightning.pytorch import LightningModule
 
 from sm_dl.contract.hyperparameters import Hyperparameters
-from sm_dl.contract.metrics import MetricLog
 from sm_dl.engine.checkpoint import Checkpoints
-from sm_dl.engine.losses import EpochLoss
+from sm_dl.engine.losses import LOSS
+from sm_dl.engine.narration import Narrator
 from sm_dl.engine.progress import Progress
 from sm_dl.engine.ranks import timeout_s
 from sm_dl.engine.run import BatchesOf, Run, TrainingStopped
 from sm_dl.engine.state_file import state_from_bytes
+from sm_dl.engine.stopping import KeepLast, Selection
 from sm_dl.engine.strategy import Plan
 from sm_dl.errors import AlgorithmError, JobError, StoppedError
 from sm_dl.job import stop
@@ -36,18 +37,23 @@ IN_A_HURRY = 2
 class FitResult:
     """What training came to; the module holds the weights that are to be kept."""
 
-    losses: Sequence[float]
-    """Mean loss of each finished epoch, those before an interruption included."""
+    train: Mapping[str, Sequence[float]]
+    """By name the mean of each figure in each finished epoch, those before an interruption included."""
+    validation: Mapping[str, Sequence[float]]
+    """The same of the validation channel; empty without one."""
     kept_epoch: int
-    """The last finished one, or with patience the one of the lowest loss; -1 before the first."""
+    """The one whose weights were left; -1 before the first."""
     is_main: bool
     """Whether this process writes the artifact (rank 0)."""
     has_weights: bool
     """Whether there is something to keep: training is over, or made an update before it ended."""
-    validation_losses: Sequence[float] = ()
-    """Mean validation loss of each epoch; empty without a validation channel."""
     interruption: JobError | None = None
     """Why training ended before its time; to be raised once the model is written."""
+
+    @property
+    def losses(self) -> Sequence[float]:
+        """Return the training loss of each finished epoch."""
+        return self.train[LOSS]
 
     @property
     def final_loss(self) -> float:
@@ -61,9 +67,10 @@ def fit(  # noqa: PLR0913 - the parts of a run
     *,
     job: Job[Hyperparameters],
     plan: Plan,
-    log: MetricLog,
     num_epochs: int,
-    patience: int | None = None,
+    narrator: Narrator,
+    selection: Selection | None = None,
+    average_decay: float | None = None,
     validation_batches_of: BatchesOf | None = None,
     identity: Mapping[str, object],
 ) -> FitResult:
@@ -74,15 +81,20 @@ def fit(  # noqa: PLR0913 - the parts of a run
 
     Args:
         module: Has `training_step` and, for validation, `validation_step`, which return a
-            `StepLoss`; `configure_optimizers`; perhaps `gradient_norm`, the longest gradient.
+            `StepLoss`; `configure_optimizers`; perhaps `gradient_norm`, the longest gradient,
+            `objective = "sum"` for the gradient of the sum over all ranks instead of the mean, and
+            `validation_figures()`, which returns metrics that are no sums after the validation loop.
         batches_of: Makes one rank's batches of one epoch, from a record on; every rank has the
             same number of them.
         job: Gives the folders and the seed.
         plan: Devices, processes, precision.
-        log: Prints the service's metric lines.
         num_epochs: Epochs in all, those before an interruption included.
-        patience: Stop after so many epochs without a lower loss; None trains them all.
-        validation_batches_of: Batches whose loss early stopping watches instead of training's.
+        narrator: Prints the algorithm's lines, in the main process.
+        selection: Which epoch's weights are left, and when to stop; by itself all are trained and
+            the last one's left.
+        average_decay: The share of the past in a moving average of the weights, which is then what
+            is validated and left; None leaves the weights themselves.
+        validation_batches_of: Batches whose figures a selection watches instead of training's.
         identity: What two jobs must share for one to continue the other's checkpoint.
     Raises:
         UserError: The checkpoint folder holds another model's checkpoints, or damaged ones alone.
@@ -92,14 +104,14 @@ def fit(  # noqa: PLR0913 - the parts of a run
         logger.warning("%s", plan.notice)
     logger.info("Training on %s", plan)
     fabric = _fabric(plan, job)
-    losses = EpochLoss(log, num_epochs)
     run = Run(
         module,
         batches_of,
         fabric=fabric,
         seed=job.hyperparameters.seed,
-        losses=losses,
-        patience=patience,
+        narrator=narrator,
+        selection=selection or KeepLast(),
+        average_decay=average_decay,
         validation_batches_of=validation_batches_of,
     )
     checkpoints = Checkpoints(
@@ -128,13 +140,13 @@ def fit(  # noqa: PLR0913 - the parts of a run
         checkpoints.num_saved, checkpoints.total_s,
         100 * checkpoints.total_s / (time.perf_counter() - started),
     )  # fmt: skip
-    run.best.restore()
+    run.kept.restore()
     return FitResult(
-        losses.losses,
-        run.best.epoch,
+        run.history.train,
+        run.history.validation,
+        run.kept.epoch,
         is_main=run.ranks.is_main,
-        has_weights=interruption is None or run.weights.steps > 0,
-        validation_losses=run.validation_losses,
+        has_weights=interruption is None or run.step > 0,
         interruption=interruption,
     )
 

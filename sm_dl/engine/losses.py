@@ -1,20 +1,19 @@
-"""The loss of a step, of an epoch and of a run, and the service's lines about them."""
+"""The loss of a step and of an epoch, with the other figures that are summed beside it."""
 
-import logging
 import math
 import time
-from typing import Any, TypedDict
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from torch import Tensor
 
-from sm_dl.contract.metrics import MetricLog
 from sm_dl.errors import AlgorithmError
 
-logger = logging.getLogger(__name__)
-
-BATCHES_PER_LINE = 5
-"""The service prints a running loss at every fifth batch."""
+LOSS = "loss"
+"""The name of the mean of `StepLoss.total` among the figures."""
+NUM_OWN = 3
+"""Loss, count and records stand before the figures in a vector of sums."""
 
 
 class StepLoss(TypedDict):
@@ -26,73 +25,110 @@ class StepLoss(TypedDict):
     """What to divide by: the points, records or boxes the sum is over, a scalar."""
     records: int
     """Records of this part, for the speed and the place in the epoch."""
+    figures: NotRequired[Mapping[str, Tensor]]
+    """More sums over the same count, scalars: correct answers, the terms of a loss. The same names
+    in every step."""
 
 
-class EpochLoss:
-    """Sums the losses of an epoch over all processes, and prints the service's training lines."""
+def sums_of(loss: StepLoss) -> Tensor:
+    """Return loss, count, records and figures of a step as one vector of float64."""
+    total = loss["total"]
+    parts = [total.detach(), loss["count"].detach(), total.new_tensor(loss["records"])]
+    parts += [figure.detach() for figure in loss.get("figures", {}).values()]
+    return torch.stack([part.double() for part in parts])
 
-    def __init__(self, log: MetricLog, num_epochs: int) -> None:
-        """Remember where lines go and how many epochs make 100 %."""
-        self.log_lines = log
-        self.num_epochs = num_epochs
-        self.losses: list[float] = []
-        """Mean loss per point of each finished epoch."""
-        self.sums = torch.zeros(3, dtype=torch.float64)
-        """Of the epoch under way, over all processes: loss, points, records."""
-        self.started = time.perf_counter()
-        self.records_before = 0
 
-    def start_epoch(self) -> None:
-        """Start the clock, also of an epoch that is gone on with."""
-        self.started = time.perf_counter()
-        self.records_before = self.records
+class Sums:
+    """Adds the sums of steps, over all processes, and gives their means."""
 
-    def add(self, sums: Tensor, epoch: int, batch: int) -> None:
-        """Add the sums of one step and print the running loss at every fifth batch."""
-        self.sums = self.sums.to(sums.device) + sums
-        if batch % BATCHES_PER_LINE == 0 and self.sums[1] > 0:  # else nothing was observed yet
-            loss = finite(self.mean, epoch, batch)
-            self.log_lines.say("train:loss:batch", loss, epoch=epoch, batch=batch)
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self._names: tuple[str, ...] = ()
+        self._sums = torch.zeros(NUM_OWN, dtype=torch.float64)
 
-    @property
-    def mean(self) -> float:
-        """Return the mean loss per point so far in the epoch, NaN before the first."""
-        total, count, _ = self.sums.tolist()
-        return total / count if count > 0 else math.nan
+    def add(self, sums: Tensor, names: tuple[str, ...]) -> None:
+        """Add what `sums_of` returned, and the names of its figures."""
+        if len(self._sums) != len(sums):  # the first step says which figures there are
+            self._sums = torch.zeros_like(sums)
+        self._names = names
+        self._sums = self._sums.to(sums.device) + sums
 
     @property
     def records(self) -> int:
-        """Return how many records of the epoch all processes have seen."""
-        return int(self.sums[2])
+        """Return how many records all processes have seen."""
+        return int(self._sums[2])
+
+    def mean(self, name: str = LOSS) -> float:
+        """Return the mean of a figure; NaN while nothing was observed."""
+        return self.means().get(name, math.nan)
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each figure, the loss first; NaN while nothing was observed."""
+        total, count, _, *figures = self._sums.tolist()
+        named = {LOSS: total, **dict(zip(self._names, figures, strict=True))}
+        return {name: value / count if count > 0 else math.nan for name, value in named.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"names": list(self._names), "sums": self._sums.tolist()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what a checkpoint kept."""
+        self._names = tuple(state["names"])
+        self._sums = torch.tensor(state["sums"], dtype=torch.float64)
+
+
+class Running(Sums):
+    """The sums of the epoch under way, and its clock."""
+
+    def __init__(self) -> None:
+        """Start at nothing, now."""
+        super().__init__()
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        """Start the clock, also of an epoch that is gone on with."""
+        self._started = time.perf_counter()
+        self._records_before = self.records
+
+    @property
+    def seconds(self) -> float:
+        """Return how long this process has been in the epoch."""
+        return time.perf_counter() - self._started
 
     @property
     def records_per_second(self) -> float:
         """Return the speed of the whole job in this epoch."""
-        seconds = time.perf_counter() - self.started
-        return (self.records - self.records_before) / max(seconds, 1e-9)
+        return (self.records - self._records_before) / max(self.seconds, 1e-9)
 
-    def epoch_loss(self, epoch: int) -> float:
-        """Return the loss of the epoch that ends; where nothing was observed, that of the last."""
-        if self.sums[1] > 0:
-            return finite(self.mean, epoch)
-        return self.losses[-1] if self.losses else math.inf
 
-    def end_epoch(self, loss: float, epoch: int) -> None:
-        """Print the lines of an epoch and start the sums of the next."""
-        self.losses.append(loss)
-        self.log_lines.say("train:loss", loss, epoch=epoch)
-        self.log_lines.say("train:progress", 100.0 * (epoch + 1) / self.num_epochs)
-        self.log_lines.say("train:throughput", self.records_per_second)
-        self.sums = torch.zeros_like(self.sums)
+class History:
+    """The mean of each figure in each finished epoch."""
+
+    def __init__(self) -> None:
+        """Start before the first epoch."""
+        self.train: dict[str, list[float]] = {LOSS: []}
+        self.validation: dict[str, list[float]] = {}
+
+    @property
+    def losses(self) -> list[float]:
+        """Return the training losses."""
+        return self.train[LOSS]
+
+    def add(self, train: Mapping[str, float], validation: Mapping[str, float]) -> None:
+        """Add the means of one more epoch."""
+        for curves, means in ((self.train, train), (self.validation, validation)):
+            for name, value in means.items():
+                curves.setdefault(name, []).append(value)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {"losses": list(self.losses), "sums": self.sums.tolist()}
+        return {"train": self.train, "validation": self.validation}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what a checkpoint kept."""
-        self.losses = list(state["losses"])
-        self.sums = torch.tensor(state["sums"], dtype=torch.float64)
+        self.train = {name: list(curve) for name, curve in state["train"].items()}
+        self.validation = {name: list(curve) for name, curve in state["validation"].items()}
 
 
 def finite(number: float, epoch: int, batch: int | None = None) -> float:

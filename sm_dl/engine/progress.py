@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from sm_dl.engine.losses import BATCHES_PER_LINE, EpochLoss
+from sm_dl.engine.losses import Running
 
+BATCHES_PER_LOOK = 5
 package_logger = logging.getLogger("sm_dl")
 
 
@@ -41,15 +42,15 @@ class Progress:
             package_logger.setLevel(logging.WARNING)
         return self
 
-    def show(self, epoch: int, losses: EpochLoss) -> None:
+    def show(self, epoch: int, running: Running) -> None:
         """Move the bar after a batch; now and then only, since a GPU is not waited for."""
         if self._bar is not None:
-            if self._batches % BATCHES_PER_LINE == 0:
+            if self._batches % BATCHES_PER_LOOK == 0:
                 self._bar.update(
                     self._task,
                     completed=epoch,
-                    loss=f"{losses.mean:.4g}",
-                    speed=f"{losses.records_per_second:,.0f}",
+                    loss=f"{running.mean():.4g}",
+                    speed=f"{running.records_per_second:,.0f}",
                 )
             self._batches += 1
 

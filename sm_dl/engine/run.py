@@ -8,7 +8,7 @@ in `Run.state_dict`.
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -18,19 +18,18 @@ from torch import Tensor
 
 from sm_dl import faults
 from sm_dl.engine.checkpoint import Checkpoints
-from sm_dl.engine.losses import EpochLoss, StepLoss, finite
+from sm_dl.engine.losses import LOSS, History, Running, StepLoss, Sums, finite, sums_of
+from sm_dl.engine.narration import EpochSummary, Narrator
 from sm_dl.engine.place import Place, address
 from sm_dl.engine.progress import Progress
 from sm_dl.engine.ranks import Ranks
-from sm_dl.engine.weights import AveragedWeights, BestEpoch
+from sm_dl.engine.stopping import Selection
+from sm_dl.engine.weights import AveragedWeights, KeptWeights, OwnWeights
 from sm_dl.job import stop
 
 logger = logging.getLogger(__name__)
 
 BatchesOf = Callable[[Place], Iterator[Any]]
-
-AVERAGE_DECAY = 0.99
-"""Weights are averaged over about the last hundred updates: ten epochs of a small data set."""
 
 
 class TrainingStopped(Exception):  # noqa: N818 - no error: SIGTERM came
@@ -40,15 +39,16 @@ class TrainingStopped(Exception):  # noqa: N818 - no error: SIGTERM came
 class Run:
     """One module being trained: where it is, and everything that changes on the way."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a run
         self,
         module: LightningModule,
         batches_of: BatchesOf,
         *,
         fabric: Fabric,
         seed: int,
-        losses: EpochLoss,
-        patience: int | None,
+        narrator: Narrator,
+        selection: Selection,
+        average_decay: float | None,
         validation_batches_of: BatchesOf | None,
     ) -> None:
         """Lay the module out over the devices; see `fit` for the arguments."""
@@ -60,10 +60,13 @@ class Run:
         self._batches_of = batches_of
         self._validation_batches_of = validation_batches_of
         self._seed = seed
-        self.losses = losses
-        self.validation_losses: list[float] = []
-        self.weights = AveragedWeights(module, AVERAGE_DECAY)
-        self.best = BestEpoch(self.weights, patience)
+        self._narrator = narrator
+        self.running = Running()
+        self.history = History()
+        self.weights = (
+            OwnWeights(module) if average_decay is None else AveragedWeights(module, average_decay)
+        )
+        self.kept = KeptWeights(self.weights, selection)
         self.epoch = self.batch = self.step = 0
         self.saved_at: tuple[int, int] | None = None
 
@@ -74,85 +77,103 @@ class Run:
             TrainingStopped: SIGTERM came; all processes are at the same boundary.
             AlgorithmError: The loss or the gradient is no number; the weights before are kept.
         """
-        while self.epoch < num_epochs and not self.best.is_over(self.epoch - 1):
-            self._train_epoch(checkpoints, progress)
+        while self.epoch < num_epochs and not self.kept.selection.is_over(self.epoch - 1):
+            self._train_epoch(num_epochs, checkpoints, progress)
         self.save(checkpoints)
 
-    def _train_epoch(self, checkpoints: Checkpoints, progress: Progress) -> None:
-        self.losses.start_epoch()
+    def _train_epoch(self, num_epochs: int, checkpoints: Checkpoints, progress: Progress) -> None:
+        self.running.start_clock()
         self.module.train()
-        for batch in self._batches_of(self._place(self.losses.records)):
+        for batch in self._batches_of(self._place(self.running.records)):
             self._train_batch(batch)
-            progress.show(self.epoch, self.losses)
+            progress.show(self.epoch, self.running)
             self._boundary(checkpoints)
-        loss = self.losses.epoch_loss(self.epoch)
-        watched = loss
+        seconds, speed = self.running.seconds, self.running.records_per_second
+        train = self._epoch_means()
+        validation: dict[str, float] = {}
         if self._validation_batches_of is not None:
-            watched = self._validate(self._validation_batches_of)
-            self.validation_losses.append(watched)
-        self._log_curves(loss)
-        self.losses.end_epoch(loss, self.epoch)
-        if self._validation_batches_of is not None:
-            self.losses.log_lines.say("validation:loss", watched, epoch=self.epoch)
-        self.best.end_epoch(self.epoch, watched)
+            validation = self._validate(self._validation_batches_of)
+        watched = (validation or train)[self.kept.selection.watched]
+        is_kept = self.kept.end_epoch(self.epoch, watched)
+        self._log_curves(train, validation, speed)
+        self.history.add(train, validation)
+        if self.ranks.is_main:
+            self._narrator.epoch_ends(
+                EpochSummary(
+                    self.epoch, num_epochs, self.batch, self.running.records,
+                    seconds, speed, train, validation, is_kept,
+                )
+            )  # fmt: skip
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
             self.scheduler.step()  # also after an epoch without any update
-        self.epoch, self.batch = self.epoch + 1, 0
+        self.epoch, self.batch, self.running = self.epoch + 1, 0, Running()
+
+    def _epoch_means(self) -> dict[str, float]:
+        """Return the figures of the epoch that ends; where nothing was observed, a loss to go by."""
+        means = self.running.means()
+        if math.isnan(means[LOSS]):
+            means[LOSS] = self.history.losses[-1] if self.history.losses else math.inf
+        return means
 
     def _train_batch(self, batch: Any) -> None:  # noqa: ANN401 - an algorithm's own type
         torch.manual_seed(address(self._seed, self.epoch, self.batch, self.fabric.global_rank))
         loss: StepLoss = self.trained.training_step(batch, self.batch)
         if faults.reach("step"):
             loss["total"] = loss["total"] * math.nan
-        sums = self.ranks.sum(
-            torch.stack(
-                [
-                    loss["total"].detach().double(),
-                    loss["count"].detach().double(),
-                    loss["count"].new_tensor(loss["records"]).double(),
-                ]
-            )
-        )
+        sums = self.ranks.sum(sums_of(loss))
         self._updating.zero_grad()
-        # gradients are averaged over ranks: each counts with its share of the terms of all
-        mean = loss["total"] * (self.ranks.world_size / sums[1].clamp_min(1.0)).to(
-            loss["total"].dtype
-        )
-        self.fabric.backward(mean)
+        self.fabric.backward(self._objective(loss["total"], sums))
         if sums[1] > 0:  # else no rank observed anything, and there is nothing to learn
             self._update(sums)
-        self.losses.add(sums, self.epoch, self.batch)
+        self.running.add(sums, tuple(loss.get("figures", ())))
+        if self.ranks.is_main:
+            self._narrator.batch_ends(self.epoch, self.batch, self.running)
         self.batch += 1
         self.step += 1
+
+    def _objective(self, total: Tensor, sums: Tensor) -> Tensor:
+        """Return what gradients are taken of. Ranks average theirs: each counts with its own terms."""
+        if getattr(self.module, "objective", "mean") == "sum":
+            return total * self.ranks.world_size
+        return total * (self.ranks.world_size / sums[1].clamp_min(1.0)).to(total.dtype)
 
     def _update(self, sums: Tensor) -> None:
         """Make one optimizer step, unless loss or gradient is no number: then nothing changes."""
         finite(float(sums[0]), self.epoch, self.batch)
-        norm = self.fabric.clip_gradients(
-            self.trained,
-            self._updating,
-            max_norm=getattr(self.module, "gradient_norm", math.inf),
-            error_if_nonfinite=False,
-        )
+        longest = getattr(self.module, "gradient_norm", math.inf)
+        if longest < math.inf:
+            norm = self.fabric.clip_gradients(
+                self.trained, self._updating, max_norm=longest, error_if_nonfinite=False
+            )
+        else:
+            norm = norm_of_gradients(self.module)
         if norm is not None and not self._has_scaler:  # a scaler expects some and skips them
             finite(float(norm), self.epoch, self.batch)
         self._updating.step()
         self.weights.update()
 
     @torch.no_grad()
-    def _validate(self, batches_of: BatchesOf) -> float:
-        """Return the mean loss of the averaged weights on the validation channel."""
-        sums = torch.zeros(2, dtype=torch.float64, device=self.fabric.device)
+    def _validate(self, batches_of: BatchesOf) -> dict[str, float]:
+        """Return the figures of the weights that would be left, on the validation channel."""
+        seen = Sums()
+        names: tuple[str, ...] = ()
+        sums: Tensor | None = None
         self.module.eval()
         with self.weights.in_place_of_own():
+            self.module.on_validation_epoch_start()
             for index, batch in enumerate(batches_of(self._place(0))):
                 faults.reach("validate")
                 loss: StepLoss = self.trained.validation_step(batch, index)
-                sums += torch.stack([loss["total"].double(), loss["count"].double()])
+                names = tuple(loss.get("figures", ()))
+                sums = sums_of(loss) if sums is None else sums + sums_of(loss)
                 self._stop_if_asked()
-        total, count = self.ranks.sum(sums).tolist()
-        return finite(total / max(count, 1.0), self.epoch)
+            figures: dict[str, float] = getattr(self.module, "validation_figures", dict)()
+        if sums is not None:
+            seen.add(self.ranks.sum(sums), names)
+        means = seen.means()
+        finite(means[LOSS], self.epoch)
+        return {**means, **figures}
 
     def _boundary(self, checkpoints: Checkpoints) -> None:
         self.ranks.rearm()
@@ -180,13 +201,12 @@ class Run:
             self.fabric.device,
         )
 
-    def _log_curves(self, loss: float) -> None:
-        curves = {
-            "train/loss": loss,
-            "train/records_per_second": self.losses.records_per_second,
-        }
-        if self.validation_losses:
-            curves["validation/loss"] = self.validation_losses[-1]
+    def _log_curves(
+        self, train: Mapping[str, float], validation: Mapping[str, float], speed: float
+    ) -> None:
+        curves = {f"train/{name}": value for name, value in train.items()}
+        curves |= {f"validation/{name}": value for name, value in validation.items()}
+        curves["train/records_per_second"] = speed
         self.fabric.log_dict(curves, step=self.epoch)
 
     @property
@@ -199,28 +219,28 @@ class Run:
             "epoch": self.epoch,
             "batch": self.batch,
             "step": self.step,
-            "losses": self.losses.state_dict(),
-            "validation_losses": list(self.validation_losses),
+            "running": self.running.state_dict(),
+            "history": self.history.state_dict(),
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "precision": self.fabric.strategy.precision.state_dict(),
             "weights": self.weights.state_dict(),
-            "best": self.best.state_dict(),
+            "kept": self.kept.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a boundary that `state_dict` described."""
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
         self.saved_at = (self.epoch, self.batch)
-        self.losses.load_state_dict(state["losses"])
-        self.validation_losses = list(state["validation_losses"])
+        self.running.load_state_dict(state["running"])
+        self.history.load_state_dict(state["history"])
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.weights.load_state_dict(state["weights"])
-        self.best.load_state_dict(state["best"])
+        self.kept.load_state_dict(state["kept"])
 
 
 def optimizers_of(module: LightningModule) -> tuple[list[Any], list[Any]]:
@@ -233,3 +253,11 @@ def optimizers_of(module: LightningModule) -> tuple[list[Any], list[Any]]:
     if not schedulers:
         schedulers = [torch.optim.lr_scheduler.LambdaLR(optimizers[0], lambda _epoch: 1.0)]
     return optimizers, schedulers
+
+
+def norm_of_gradients(module: torch.nn.Module) -> Tensor:
+    """Return the length of all gradients together; of sparse ones without repeated rows added up."""
+    gradients = [one.grad for one in module.parameters() if one.grad is not None]
+    return torch.nn.utils.get_total_norm(
+        [one._values() if one.is_sparse else one for one in gradients]  # noqa: SLF001 - torch's own word
+    )

@@ -1,7 +1,6 @@
-"""Which weights training leaves: averages over steps, and the best epoch's of them."""
+"""Which weights training leaves: the module's own or their average, of the last epoch or the best."""
 
 import logging
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,12 +8,42 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sm_dl.engine.stopping import Selection
+
 logger = logging.getLogger(__name__)
 
 State = dict[str, Any]
 
 
-class AveragedWeights:
+class OwnWeights:
+    """The module's weights as the last update left them."""
+
+    def __init__(self, module: nn.Module) -> None:
+        """Remember the module."""
+        self.module = module
+
+    @property
+    def current(self) -> dict[str, Tensor]:
+        """Return the weights that would be left now."""
+        return self.module.state_dict()
+
+    def update(self) -> None:
+        """Take one more step into account."""
+
+    @contextmanager
+    def in_place_of_own(self) -> Iterator[None]:
+        """Let the module have `current` for a while."""
+        yield
+
+    def state_dict(self) -> State:
+        """Return what a checkpoint keeps beside the module itself."""
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from what a checkpoint kept."""
+
+
+class AveragedWeights(OwnWeights):
     """Keeps an exponential moving average of the weights, which is what training leaves.
 
     Averaging about the last 1 / (1 - decay) steps takes the noise of the last ones out of the
@@ -24,28 +53,33 @@ class AveragedWeights:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         """Start at the module's weights; `decay` is the share of the past, e.g. 0.99."""
-        self.module = module
+        super().__init__(module)
         self.decay = decay
         self.steps = 0
-        self.average: dict[str, Tensor] = _copy(module.state_dict())
+        self.average: dict[str, Tensor] = copied(module.state_dict())
+
+    @property
+    def current(self) -> dict[str, Tensor]:
+        """Return the average."""
+        return self.average
 
     @torch.no_grad()
     def update(self) -> None:
         """Take the weights after one more step into the average."""
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         self.steps += 1
-        current = self.module.state_dict()
+        own = self.module.state_dict()
         real = [name for name, tensor in self.average.items() if tensor.is_floating_point()]
         torch._foreach_lerp_(
-            [self.average[name] for name in real], [current[name] for name in real], 1 - decay
+            [self.average[name] for name in real], [own[name] for name in real], 1 - decay
         )
         for name in self.average.keys() - set(real):
-            self.average[name].copy_(current[name])
+            self.average[name].copy_(own[name])
 
     @contextmanager
     def in_place_of_own(self) -> Iterator[None]:
         """Let the module have the average instead of its own weights for a while."""
-        own = _copy(self.module.state_dict())
+        own = copied(self.module.state_dict())
         self.module.load_state_dict(self.average)
         try:
             yield
@@ -63,60 +97,46 @@ class AveragedWeights:
             self.average[name].copy_(tensor)
 
 
-class BestEpoch:
-    """Picks the weights that training leaves: the last ones, or with patience the best epoch's."""
+class KeptWeights:
+    """The weights that training leaves: those of the epoch that a selection prefers."""
 
-    def __init__(self, weights: AveragedWeights, patience: int | None) -> None:
-        """Remember what an epoch's weights are, and after how many epochs without a lower loss to stop.
-
-        Args:
-            weights: Their average is what is kept.
-            patience: None: never stop early, and keep the last epoch's.
-        """
+    def __init__(self, weights: OwnWeights, selection: Selection) -> None:
+        """Remember what an epoch's weights are, and who judges epochs."""
         self.weights = weights
-        self.patience = patience
+        self.selection = selection
         self.epoch = -1
-        self.loss = math.inf
-        self.best: dict[str, Tensor] = {}
-        if patience is not None:
-            logger.info("Using early stopping with patience %d", patience)
+        self._picked: dict[str, Tensor] = {}
 
-    def end_epoch(self, epoch: int, loss: float) -> None:
-        """Keep the weights of an epoch when they are the ones to keep."""
-        if self.patience is None:
-            self.epoch, self.loss = epoch, loss
-        elif loss < self.loss or not self.best:
-            self.epoch, self.loss, self.best = epoch, loss, _copy(self.weights.average)
-            logger.info("best epoch loss so far")
-        else:
-            logger.info("loss did not improve")
-
-    def is_over(self, last_epoch: int) -> bool:
-        """Return whether patience has run out after an epoch."""
-        return (
-            self.patience is not None
-            and self.epoch >= 0
-            and last_epoch - self.epoch >= self.patience
-        )
+    def end_epoch(self, epoch: int, value: float) -> bool:
+        """Return whether the weights of an epoch are the ones to keep, and keep them then."""
+        is_kept = self.selection.judge(epoch, value)
+        if is_kept:
+            self.epoch = epoch
+            if self.selection.is_picking:
+                self._picked = copied(self.weights.current)
+        return is_kept
 
     def restore(self) -> None:
         """Give the module the weights that training leaves."""
-        if self.best:
+        if self._picked:
             logger.info("Loading parameters from best epoch (%d)", self.epoch)
-        self.weights.module.load_state_dict(self.best or self.weights.average)
+        self.weights.module.load_state_dict(self._picked or self.weights.current)
 
     def state_dict(self) -> State:
         """Return what a checkpoint keeps."""
-        return {"epoch": self.epoch, "loss": self.loss, "best": self.best}
+        selection = self.selection.state_dict()
+        return {"epoch": self.epoch, "picked": self._picked, "selection": selection}
 
     def load_state_dict(self, state: State) -> None:
         """Go on from what a checkpoint kept."""
-        self.epoch, self.loss = state["epoch"], state["loss"]
-        self.best = {
-            name: tensor.to(self.weights.average[name].device)
-            for name, tensor in state["best"].items()
+        self.epoch = state["epoch"]
+        self.selection.load_state_dict(state["selection"])
+        current = self.weights.current
+        self._picked = {
+            name: tensor.to(current[name].device) for name, tensor in state["picked"].items()
         }
 
 
-def _copy(state: State) -> dict[str, Tensor]:
+def copied(state: State) -> dict[str, Tensor]:
+    """Return a copy that later updates do not touch."""
     return {name: tensor.detach().clone() for name, tensor in state.items()}

@@ -3,31 +3,22 @@
 import itertools
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 import torch
 from lightning.pytorch import LightningModule
 
 from sm_dl.contract.hyperparameters import Hyperparameters
-from sm_dl.contract.metrics import Metric, MetricLog
 from sm_dl.engine.fit import fit
 from sm_dl.engine.losses import StepLoss
+from sm_dl.engine.stopping import Patience
 from sm_dl.engine.strategy import Plan
 from sm_dl.errors import AlgorithmError, StoppedError
 from sm_dl.job import stop
 from sm_dl.job.job import Job
 from sm_dl.job.paths import Paths
 
-METRICS = (
-    Metric("train:loss", "host={host}, epoch={epoch}, train loss <loss>={value}"),
-    Metric(
-        "train:loss:batch", "host={host}, epoch={epoch}, batch={batch} train loss <loss>={value}"
-    ),
-    Metric("validation:loss", "host={host}, epoch={epoch}, validation loss <loss>={value}"),
-    Metric("train:progress", "host={host}, completed {value} %"),
-    Metric("train:throughput", "host={host}, throughput={value} records/second"),
-)
 ON_ONE_CPU = Plan("cpu", 1, 1, "auto", "32-true")
 
 
@@ -53,11 +44,33 @@ class Scripted(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=1.0)  # the gradient is -1
 
 
+class Listener:
+    """A narrator that remembers what it was told."""
+
+    def __init__(self):
+        self.running, self.summaries = [], []
+
+    def batch_ends(self, epoch, batch, running):
+        self.running.append((epoch, batch, running.means()))
+
+    def epoch_ends(self, summary):
+        self.summaries.append(summary)
+
+
 @dataclass
 class Training:
     root: object
+    told: Listener = field(default_factory=Listener)
 
-    def run(self, losses, patience=None, batches_per_epoch=1, validation=None, module=None):
+    def run(
+        self,
+        losses,
+        patience=None,
+        batches_per_epoch=1,
+        validation=None,
+        module=None,
+        average_decay=0.99,
+    ):
         """Train with one scripted loss, and perhaps one validation loss, an epoch."""
         module = module or Scripted()
         with stop.listening(), stop.deferred():
@@ -68,9 +81,10 @@ class Training:
                 ),
                 job=Job("scripted", Hyperparameters(), {}, Paths(self.root)),
                 plan=ON_ONE_CPU,
-                log=MetricLog(METRICS, "algo-1"),
                 num_epochs=len(losses),
-                patience=patience,
+                narrator=self.told,
+                selection=patience and Patience(patience),
+                average_decay=average_decay,
                 validation_batches_of=validation
                 and (lambda place: iter([validation[place.epoch]])),
                 identity={"algorithm": "scripted"},
@@ -126,7 +140,11 @@ def test_the_weights_of_the_best_epoch_are_loaded(training):
 
 def test_the_early_stopping_lines_are_the_service_s(training, log):
     training.run([1.0, 2.0], patience=1)
-    told = [record.getMessage() for record in log.records if record.name.endswith("weights")]
+    told = [
+        record.getMessage()
+        for record in log.records
+        if record.name.endswith(("stopping", "weights"))
+    ]
     assert told == [
         "Using early stopping with patience 1",
         "best epoch loss so far",
@@ -179,12 +197,6 @@ def test_a_batch_without_any_observed_point_changes_no_weight(training):
     assert (module.weight.item(), result.interruption) == (0.0, None)
 
 
-def test_a_running_loss_is_printed_at_every_fifth_batch(training, log):
-    training.run([1.0], batches_per_epoch=12)
-    batches = [record.getMessage() for record in log.records if "batch=" in record.getMessage()]
-    assert [line.split("batch=")[1].split()[0] for line in batches] == ["0", "5", "10"]
-
-
 def test_the_average_starts_at_the_weights_and_follows_them(training):
     _, module = training.run([1.0] * 3)
     average = 0.0
@@ -200,7 +212,7 @@ def test_a_validation_channel_decides_which_epoch_is_kept(training):
 
 def test_validation_losses_are_kept_beside_the_training_losses(training):
     result, _ = training.run([3.0, 2.0], validation=[5.0, 4.0])
-    assert (result.losses, result.validation_losses) == ([3.0, 2.0], [5.0, 4.0])
+    assert (result.losses, result.validation["loss"]) == ([3.0, 2.0], [5.0, 4.0])
 
 
 def test_validation_measures_the_averaged_weights(training):
@@ -211,7 +223,7 @@ def test_validation_measures_the_averaged_weights(training):
 def test_a_resumed_run_keeps_its_validation_losses(training):
     training.run([3.0, 2.0], validation=[5.0, 4.0])
     result, _ = training.run([3.0, 2.0, 1.0], validation=[0.0, 0.0, 6.0])
-    assert result.validation_losses == [5.0, 4.0, 6.0]
+    assert result.validation["loss"] == [5.0, 4.0, 6.0]
 
 
 def test_integers_of_a_module_are_copied_into_the_average(training):
@@ -249,10 +261,89 @@ def test_a_run_stopped_while_it_validates_goes_on_with_the_validation(training, 
     stopped = sigterm_at(Scripted, 2, step_name="validation_step")
     first, _ = training.run(losses, validation=validation, patience=9, module=stopped)
     again, module = training.run(losses, validation=validation, patience=9)
-    assert (len(first.losses), again.losses, again.validation_losses) == (1, losses, validation)
+    assert (len(first.losses), again.losses, again.validation["loss"]) == (1, losses, validation)
     assert module.counter == 2
 
 
 def test_a_second_sigterm_leaves_the_checkpoint_out(training, sigterm_at):
     training.run([3.0], batches_per_epoch=4, module=sigterm_at(Scripted, 2, times=2))
     assert not list((training.root / "checkpoints").glob("step-*"))
+
+
+class Counting(Scripted):
+    """Reports one and two answers of three as right, in turn."""
+
+    def training_step(self, batch, batch_idx):
+        right = torch.tensor(1.0 + batch_idx % 2)
+        step = super().training_step(batch, batch_idx)
+        return {**step, "count": torch.tensor(3.0), "figures": {"accuracy": right}}
+
+    def validation_step(self, batch, batch_idx):
+        return self.training_step(batch, batch_idx)
+
+    def validation_figures(self):
+        return {"auc": 0.75}
+
+
+def test_figures_are_means_over_an_epoch(training):
+    result, _ = training.run([3.0], batches_per_epoch=4, module=Counting())
+    assert result.train["accuracy"] == [0.5]
+
+
+def test_the_narrator_hears_running_means_batch_by_batch(training):
+    training.run([3.0], batches_per_epoch=3, module=Counting())
+    assert [means["accuracy"] for _, _, means in training.told.running] == pytest.approx(
+        [1 / 3, 1 / 2, 4 / 9]
+    )
+
+
+def test_the_narrator_hears_what_an_epoch_came_to(training):
+    training.run([3.0, 2.0], batches_per_epoch=2, module=Counting(), validation=[5.0, 4.0])
+    last = training.told.summaries[-1]
+    assert (last.epoch, last.num_epochs, last.batches, last.records) == (1, 2, 2, 2)
+    assert (last.validation["accuracy"], last.validation["auc"]) == (pytest.approx(1 / 3), 0.75)
+
+
+def test_figures_of_a_stopped_run_are_those_of_a_whole_one(training, sigterm_at):
+    training.run([3.0], batches_per_epoch=4, module=sigterm_at(Counting, 2))
+    again, _ = training.run([3.0], batches_per_epoch=4, module=Counting())
+    assert again.train["accuracy"] == [0.5]
+
+
+def test_without_averaging_the_weights_are_the_last_update_s(training):
+    _, module = training.run([1.0] * 3, average_decay=None)
+    assert module.weight.item() == 3.0
+
+
+def test_the_best_epoch_s_own_weights_are_kept_without_averaging(training):
+    _, module = training.run([3.0, 1.0, 2.0, 2.0], patience=2, average_decay=None)
+    assert module.weight.item() == 2.0
+
+
+def test_the_gradient_of_a_sum_counts_every_term(training):
+    class Summed(Counting):
+        objective = "sum"
+
+    _, mean = training.run([3.0], module=Counting(), average_decay=None)
+    _, total = Training(training.root / "sum").run([3.0], module=Summed(), average_decay=None)
+    assert (mean.weight.item(), total.weight.item()) == (pytest.approx(1 / 3), 1.0)
+
+
+def test_a_sparse_gradient_that_is_not_finite_is_noticed(training):
+    class Rows(Scripted):
+        def __init__(self):
+            super().__init__()
+            self.table = torch.nn.Embedding(4, 2, sparse=True)
+
+        def training_step(self, batch, batch_idx):
+            rows = self.table(torch.tensor([1, 1])).sum() * float("inf")
+            return {
+                **super().training_step(batch, batch_idx),
+                "total": rows.nan_to_num() + rows * 0,
+            }
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=1.0)
+
+    result, _ = training.run([1.0], module=Rows(), average_decay=None)
+    assert isinstance(result.interruption, AlgorithmError)

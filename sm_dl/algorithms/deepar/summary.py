@@ -20,8 +20,8 @@ def report_of(
     losses = result.losses
     frequency = Frequency.parse(hyperparameters.time_freq)
     curves = {"train loss": losses}
-    if result.validation_losses:
-        curves["validation loss"] = result.validation_losses
+    if result.validation:
+        curves["validation loss"] = result.validation["loss"]
     has_no_noise = hyperparameters.likelihood == "deterministic-L1"
     scores = {}
     figures: list[Lines | Fans | Table] = []

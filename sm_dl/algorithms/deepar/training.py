@@ -16,6 +16,7 @@ from sm_dl.algorithms.deepar.data import (
 )
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.module import DeepARModule
+from sm_dl.algorithms.deepar.narration import DeepARNarrator
 from sm_dl.algorithms.deepar.network import DeepARNetwork, NetworkShape
 from sm_dl.algorithms.deepar.predictor import DeepARPredictor
 from sm_dl.algorithms.deepar.schema import Schema, infer_schema
@@ -27,12 +28,16 @@ from sm_dl.contract.metrics import MetricLog
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.engine import fit as engine
 from sm_dl.engine import machine
+from sm_dl.engine.stopping import Patience
 from sm_dl.engine.strategy import Plan, plan_of
 from sm_dl.errors import UserError
 from sm_dl.job import stop
 from sm_dl.job.job import ChannelSource, Job
 
 logger = logging.getLogger(__name__)
+
+AVERAGE_DECAY = 0.99
+"""Weights are averaged over about the last hundred updates: ten epochs of a small data set."""
 
 
 def fit(job: Job[DeepARHyperparameters]) -> None:
@@ -51,6 +56,7 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
         validation = read_validation(job.channels["validation"], schema, hyperparameters, bad)
     test = read_test_series(job.channels["test"], schema, bad) if "test" in job.channels else []
     network = build_network(hyperparameters, schema)
+    patience = hyperparameters.early_stopping_patience
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)
     with stop.deferred():
         result = engine.fit(
@@ -58,9 +64,10 @@ def fit(job: Job[DeepARHyperparameters]) -> None:
             EpochBatches(panel, schema, hyperparameters),
             job=job,
             plan=layout,
-            log=log,
             num_epochs=hyperparameters.epochs,
-            patience=hyperparameters.early_stopping_patience,
+            narrator=DeepARNarrator(log),
+            selection=Patience(patience) if patience else None,
+            average_decay=AVERAGE_DECAY,
             validation_batches_of=validation,
             identity=identity(hyperparameters, schema),
         )

@@ -1,0 +1,208 @@
+"""The five optimizers as MXNet 1.3 means them, which is what the service's learning rates are for.
+
+With s = `rescale`, c = `clip` and wd = `weight_decay`, g is clip(s * gradient + wd * w, c) for adam
+and rmsprop, and clip(s * gradient, c) for the others, whose decay comes after. Source:
+python/mxnet/optimizer.py and src/operator/optimizer_op-inl.h of MXNet 1.3.0. torch's own differ in
+where epsilon, the rate and the decay stand, and that is more than rounding: its Adadelta takes a
+learning rate, MXNet's none.
+"""
+
+# ruff: noqa: SLF001 - torch's operations on many tensors at once have no public names
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+Name = Literal["sgd", "nag", "adam", "rmsprop", "adagrad", "adadelta"]
+Tensors = list[Tensor]
+
+ADAGRAD_EPSILON, ADADELTA_EPSILON, ADADELTA_DECAY = 1e-7, 1e-5, 0.9
+
+
+class MXNetOptimizer(torch.optim.Optimizer):
+    """One of the five, all weights of a group in a few multi-tensor operations."""
+
+    def __init__(self, groups: Sequence[dict[str, Any]], name: Name, **settings: float) -> None:
+        """Set up the parameter groups; see `mxnet_optimizer` for the settings."""
+        super().__init__(groups, {"lr": 0.0, "weight_decay": 0.0, "step": 0, **settings})
+        self.name = name
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Make one update."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            weights = [one for one in group["params"] if one.grad is not None]
+            if weights:
+                group["step"] += 1
+                self._update(weights, group)
+        return loss
+
+    def _update(self, weights: Tensors, group: dict[str, Any]) -> None:
+        decay, decays_in_gradient = group["weight_decay"], self.name in ("adam", "rmsprop")
+        gradients: Tensors = [one.grad for one in weights if one.grad is not None]
+        if group["rescale"] != 1.0:
+            gradients = _multiplied(gradients, group["rescale"])
+        if decays_in_gradient and decay:
+            gradients = _added(gradients, weights, decay)
+        if group["clip"] < math.inf:
+            gradients = _clipped(gradients, group["clip"])
+        rule: Callable[[Tensors, Tensors, dict[str, Any]], None] = getattr(self, f"_{self.name}")
+        rule(weights, gradients, group)
+
+    def _state(self, weights: Tensors, *names: str) -> list[Tensors]:
+        """Return for each name one tensor a weight, zero before the first update."""
+        for weight in weights:
+            for name in names:
+                if name not in self.state[weight]:
+                    self.state[weight][name] = torch.zeros_like(weight)
+        return [[self.state[weight][name] for weight in weights] for name in names]
+
+    def _sgd(self, weights: Tensors, gradients: Tensors, group: dict[str, Any]) -> None:
+        """Update m = momentum * m - lr * (g + wd * w), w += m: a rate stays in the momentum."""
+        rate, momentum = group["lr"], group["momentum"]
+        if group["weight_decay"]:
+            gradients = _added(gradients, weights, group["weight_decay"])
+        if momentum == 0:
+            torch._foreach_add_(weights, gradients, alpha=-rate)
+            return
+        (moments,) = self._state(weights, "momentum")
+        torch._foreach_mul_(moments, momentum)
+        torch._foreach_add_(moments, gradients, alpha=-rate)
+        torch._foreach_add_(weights, moments)
+
+    def _nag(self, weights: Tensors, gradients: Tensors, group: dict[str, Any]) -> None:
+        """Update g += wd * w, m = momentum * m + g, w -= lr * (g + momentum * m)."""
+        rate, momentum = group["lr"], group["momentum"]
+        if group["weight_decay"]:
+            gradients = _added(gradients, weights, group["weight_decay"])
+        (moments,) = self._state(weights, "momentum")
+        torch._foreach_mul_(moments, momentum)
+        torch._foreach_add_(moments, gradients)
+        torch._foreach_add_(weights, gradients, alpha=-rate)
+        torch._foreach_add_(weights, moments, alpha=-rate * momentum)
+
+    def _adam(self, weights: Tensors, gradients: Tensors, group: dict[str, Any]) -> None:
+        """Update with epsilon beside the root of the raw squares; the corrections are in the rate."""
+        beta_1, beta_2, step = group["beta_1"], group["beta_2"], group["step"]
+        rate = group["lr"] * math.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+        means, squares = self._state(weights, "mean", "square")
+        torch._foreach_lerp_(means, gradients, 1 - beta_1)
+        torch._foreach_mul_(squares, beta_2)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta_2)
+        roots = torch._foreach_sqrt(squares)
+        torch._foreach_add_(roots, group["epsilon"])
+        torch._foreach_addcdiv_(weights, means, roots, -rate)
+
+    def _rmsprop(self, weights: Tensors, gradients: Tensors, group: dict[str, Any]) -> None:
+        """Update w -= lr * g / sqrt(n + epsilon)."""
+        (squares,) = self._state(weights, "square")
+        torch._foreach_mul_(squares, group["gamma"])
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["gamma"])
+        roots = torch._foreach_add(squares, group["epsilon"])
+        torch._foreach_sqrt_(roots)
+        torch._foreach_addcdiv_(weights, gradients, roots, -group["lr"])
+
+    def _adagrad(self, weights: Tensors, gradients: Tensors, group: dict[str, Any]) -> None:
+        """Update w -= lr * (g / sqrt(h + epsilon) + wd * w)."""
+        rate = group["lr"]
+        (sums,) = self._state(weights, "square")
+        torch._foreach_addcmul_(sums, gradients, gradients, 1.0)
+        roots = torch._foreach_add(sums, ADAGRAD_EPSILON)
+        torch._foreach_sqrt_(roots)
+        if group["weight_decay"]:
+            torch._foreach_mul_(weights, 1 - rate * group["weight_decay"])
+        torch._foreach_addcdiv_(weights, gradients, roots, -rate)
+
+    def _adadelta(self, weights: Tensors, gradients: Tensors, group: dict[str, Any]) -> None:
+        """Update w -= step + wd * w: no learning rate, neither on the step nor on the decay."""
+        squares, steps = self._state(weights, "square", "change")
+        torch._foreach_mul_(squares, ADADELTA_DECAY)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - ADADELTA_DECAY)
+        changes = torch._foreach_add(steps, ADADELTA_EPSILON)
+        torch._foreach_div_(changes, torch._foreach_add(squares, ADADELTA_EPSILON))
+        torch._foreach_sqrt_(changes)
+        torch._foreach_mul_(changes, gradients)
+        torch._foreach_mul_(steps, ADADELTA_DECAY)
+        torch._foreach_addcmul_(steps, changes, changes, 1 - ADADELTA_DECAY)
+        if group["weight_decay"]:
+            torch._foreach_mul_(weights, 1 - group["weight_decay"])
+        torch._foreach_sub_(weights, changes)
+
+
+def _multiplied(tensors: Tensors, factor: float) -> Tensors:
+    return list(torch._foreach_mul(tensors, factor))
+
+
+def _added(tensors: Tensors, others: Tensors, factor: float) -> Tensors:
+    return list(torch._foreach_add(tensors, others, alpha=factor))
+
+
+def _clipped(tensors: Tensors, bound: float) -> Tensors:
+    return list(torch._foreach_clamp_max(torch._foreach_clamp_min(tensors, -bound), bound))
+
+
+def decaying(module: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters that decay: MXNet's `*_weight` and `*_gamma`; biases and betas do not."""
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm)
+    found = []
+    for owner in module.modules():
+        for name, parameter in owner.named_parameters(recurse=False):
+            if parameter.ndim > 1 or (isinstance(owner, norms) and name == "weight"):
+                found.append(parameter)
+    return found
+
+
+def mxnet_optimizer(  # noqa: PLR0913 - one keyword per hyperparameter
+    name: Name,
+    module: nn.Module,
+    *,
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    gamma: float = 0.9,
+    epsilon: float = 1e-8,
+    rescale: float = 1.0,
+    clip: float = math.inf,
+) -> MXNetOptimizer:
+    """Return an optimizer over all parameters of a module.
+
+    Args:
+        name: Which one.
+        module: Its parameters that need a gradient.
+        learning_rate: Step size; adadelta has none and ignores it.
+        weight_decay: L2 coefficient, on weights and scales of normalisations only.
+        momentum: Of sgd and nag.
+        beta_1: Of adam's mean.
+        beta_2: Of adam's squares.
+        gamma: Of rmsprop's squares.
+        epsilon: Of adam and rmsprop; the other two have their own.
+        rescale: What gradients are multiplied by first.
+        clip: The largest absolute value of a component of a gradient.
+    """
+    decayed = {id(one) for one in decaying(module)}
+    parameters = [one for one in module.parameters() if one.requires_grad]
+    groups = [
+        {"params": [one for one in parameters if id(one) in decayed], "weight_decay": weight_decay},
+        {"params": [one for one in parameters if id(one) not in decayed], "weight_decay": 0.0},
+    ]
+    return MXNetOptimizer(
+        [group for group in groups if group["params"]],
+        name,
+        lr=learning_rate,
+        momentum=momentum,
+        beta_1=beta_1,
+        beta_2=beta_2,
+        gamma=gamma,
+        epsilon=epsilon,
+        rescale=rescale,
+        clip=clip,
+    )
