@@ -2,11 +2,17 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sm_dl import train
+from sm_dl.algorithms.ntm import training
+from sm_dl.engine.strategy import Plan
+from sm_dl.errors import UserError
+from sm_dl.job.job import ChannelSource, Job
+from sm_dl.job.paths import Paths
 from tests.algorithms.ntm.small_job import SMALL_JOB
 from tests.fifo import feeding
 from tests.small_job import small_job
@@ -121,13 +127,11 @@ def test_a_pipe_trains_the_model_of_a_file(tmp_path, run):
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-def test_a_pipe_is_refused_to_several_processes_before_they_start_to_read(run):
-    code, root, _ = run(
-        "channels.train.input_mode=Pipe", "channels.train.path=nowhere", "resources.devices=2",
-        "channels.train.content_type=text/csv",
-    )  # fmt: skip
-    failure = (root / "output" / "failure").read_text()
-    assert (code, "one process of a machine can read a pipe; got 2" in failure) == (2, True)
+def test_a_pipe_is_refused_to_several_processes_before_anybody_reads():
+    source = ChannelSource("train", Path("nowhere"), input_mode="Pipe")
+    job = Job("ntm", None, {"train": source}, Paths(Path("nowhere")))
+    with pytest.raises(UserError, match="channel train: .* one process of a machine .*; got 2"):
+        training.refuse_pipes_of_several_processes(job, Plan("cpu", 2, 1, "ddp", "32-true"))
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adagrad", "adadelta", "rmsprop"])
