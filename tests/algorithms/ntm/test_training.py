@@ -130,7 +130,7 @@ def test_a_pipe_trains_the_model_of_a_file(tmp_path, run):
 def test_a_pipe_is_refused_to_several_processes_before_anybody_reads():
     source = ChannelSource("train", Path("nowhere"), input_mode="Pipe")
     job = Job("ntm", None, {"train": source}, Paths(Path("nowhere")))
-    with pytest.raises(UserError, match="channel train: .* one process of a machine .*; got 2"):
+    with pytest.raises(UserError, match=r"channel train: .* one process of a machine .*; got 2"):
         training.refuse_pipes_of_several_processes(job, Plan("cpu", 2, 1, "ddp", "32-true"))
 
 
