@@ -11,6 +11,8 @@ RECORDIO = "application/x-recordio"
 IMAGE, JPEG, PNG = "application/x-image", "image/jpeg", "image/png"
 IMAGES = (IMAGE, JPEG, PNG)
 """One file an image; the bytes say which kind it is."""
+PLAIN_TEXT = "text/plain"
+RECORDIO_PROTOBUF = "application/x-recordio-protobuf"
 
 ALIASES = {
     "json": JSON_LINES,  # a channel's shorthand: a training file is never one JSON document

@@ -8,11 +8,20 @@ import jinja2
 from markupsafe import Markup
 
 from sm_dl import __version__
-from sm_dl.contract.figures import FanPanel, Fans, Figure, Lines, Matrix, Pictures, Table
+from sm_dl.contract.figures import (
+    Bars,
+    FanPanel,
+    Fans,
+    Figure,
+    Lines,
+    Matrix,
+    Pictures,
+    Scatter,
+    Table,
+)
 from sm_dl.files import write_atomically
-from sm_dl.reports import fans, lines, matrix, numerals, pictures
-from sm_dl.reports.read import read_report
-from sm_dl.reports.style import BAND_OPACITY, DARK, LIGHT, NARROW, PANEL, WIDE
+from sm_dl.reports import bars, fans, lines, matrix, numerals, pictures, scatter
+from sm_dl.reports.style import BAND_OPACITY, DARK, LIGHT, NARROW, PANEL, SQUARE, TALL, WIDE
 
 PAGE_FILE = "index.html"
 TEMPLATE = "page.html.jinja"
@@ -69,6 +78,10 @@ def _section(figure: Figure, prefixes: Iterator[str]) -> dict[str, Any]:
             return section | matrix.cells(figure)
         case Pictures():
             return section | {"pictures": pictures.shown(figure)}
+        case Bars():
+            return section | {"panels": bars.panels(figure)}
+        case Scatter():
+            return section | _scatter(figure, prefixes)
 
 
 def _table(figure: Table) -> dict[str, Any]:
@@ -108,6 +121,20 @@ def _lines(figure: Lines, prefixes: Iterator[str]) -> dict[str, Any]:
         "x_label": figure.x_label,
         "y_label": figure.y_label,
         "is_logarithmic": lines.is_logarithmic(figure),
+    }
+
+
+def _scatter(figure: Scatter, prefixes: Iterator[str]) -> dict[str, Any]:
+    if not scatter.has_values(figure):
+        return {"charts": {}}
+    return {
+        "charts": {
+            "wide": Markup(scatter.chart(figure, TALL, next(prefixes))),  # noqa: S704 - our own SVG
+            "narrow": Markup(scatter.chart(figure, SQUARE, next(prefixes))),  # noqa: S704
+        },
+        "legend": [{"name": name, "colour": colour} for name, colour in scatter.colours(figure)],
+        "x_label": figure.x_label,
+        "y_label": figure.y_label,
     }
 
 

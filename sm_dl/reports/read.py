@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import orjson
 
 from sm_dl.contract.figures import (
+    BarPanel,
+    Bars,
     FanPanel,
     Fans,
     Figure,
@@ -16,6 +18,7 @@ from sm_dl.contract.figures import (
     Picture,
     Pictures,
     Report,
+    Scatter,
     Table,
 )
 from sm_dl.errors import UserError, shown
@@ -60,6 +63,11 @@ def _figure(values: Mapping[str, Any]) -> Figure:
         case Pictures.kind:
             pictures = [_record(Picture, picture) for picture in values["pictures"]]
             return _record(Pictures, {**values, "pictures": pictures})
+        case Bars.kind:
+            bars = [_record(BarPanel, panel) for panel in values["panels"]]
+            return _record(Bars, {**values, "panels": bars})
+        case Scatter.kind:
+            return _record(Scatter, values)
         case kind:
             raise ValueError(f"figure kind {kind!r}")
 
