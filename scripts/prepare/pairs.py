@@ -28,7 +28,9 @@ def read_table(source: Path, name: str) -> list[dict[str, str]]:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        message = f"{path}: could not be read ({error}); pass --source the folder that holds {name}."
+        message = (
+            f"{path}: could not be read ({error}); pass --source the folder that holds {name}."
+        )
         raise SystemExit(message) from error
     if not rows:
         raise SystemExit(f"{path}: expected rows below a header; got none. Fetch the file anew.")

@@ -63,7 +63,9 @@ class Internet:
         return self.random.integers(self.first[ranges], self.last[ranges] + 1)
 
 
-def simulate(internet: Internet, num_users: int) -> tuple[Integers, Integers, npt.NDArray[np.float64]]:
+def simulate(
+    internet: Internet, num_users: int
+) -> tuple[Integers, Integers, npt.NDArray[np.float64]]:
     """Return the user, the address and the day (from 0 to 10) of each event."""
     random, num_ranges = internet.random, len(internet.first)
     home = internet.any_ranges(num_users)
