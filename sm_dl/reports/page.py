@@ -13,6 +13,7 @@ from sm_dl.contract.figures import (
     FanPanel,
     Fans,
     Figure,
+    Histogram,
     Lines,
     Matrix,
     Pictures,
@@ -20,7 +21,8 @@ from sm_dl.contract.figures import (
     Table,
 )
 from sm_dl.files import write_atomically
-from sm_dl.reports import bars, fans, lines, matrix, numerals, pictures, scatter
+from sm_dl.reports import bars, fans, histogram, lines, matrix, numerals, pictures, scatter
+from sm_dl.reports.read import read_report
 from sm_dl.reports.style import BAND_OPACITY, DARK, LIGHT, NARROW, PANEL, SQUARE, TALL, WIDE
 
 PAGE_FILE = "index.html"
@@ -72,6 +74,8 @@ def _section(figure: Figure, prefixes: Iterator[str]) -> dict[str, Any]:
             return section | _table(figure)
         case Lines():
             return section | _lines(figure, prefixes)
+        case Histogram():
+            return section | _histogram(figure, prefixes)
         case Fans():
             return section | _fans(figure, prefixes)
         case Matrix():
@@ -133,6 +137,20 @@ def _scatter(figure: Scatter, prefixes: Iterator[str]) -> dict[str, Any]:
             "narrow": Markup(scatter.chart(figure, SQUARE, next(prefixes))),  # noqa: S704
         },
         "legend": [{"name": name, "colour": colour} for name, colour in scatter.colours(figure)],
+        "x_label": figure.x_label,
+        "y_label": figure.y_label,
+    }
+
+
+def _histogram(figure: Histogram, prefixes: Iterator[str]) -> dict[str, Any]:
+    if not histogram.has_values(figure):
+        return {"charts": {}}
+    return {
+        "charts": {
+            "wide": Markup(histogram.chart(figure, WIDE, next(prefixes))),  # noqa: S704 - our own SVG
+            "narrow": Markup(histogram.chart(figure, NARROW, next(prefixes))),  # noqa: S704
+        },
+        "legend": [{"name": name, "colour": colour} for name, colour in histogram.colours(figure)],
         "x_label": figure.x_label,
         "y_label": figure.y_label,
     }

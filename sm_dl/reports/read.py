@@ -13,6 +13,7 @@ from sm_dl.contract.figures import (
     FanPanel,
     Fans,
     Figure,
+    Histogram,
     Lines,
     Matrix,
     Picture,
@@ -55,6 +56,8 @@ def _figure(values: Mapping[str, Any]) -> Figure:
             return _record(Table, values)
         case Lines.kind:
             return _record(Lines, values)
+        case Histogram.kind:
+            return _record(Histogram, values)
         case Fans.kind:
             panels = [_record(FanPanel, panel) for panel in values["panels"]]
             return _record(Fans, {**values, "panels": panels})
