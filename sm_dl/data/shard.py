@@ -96,7 +96,7 @@ def uniform_at(
     key = np.random.SeedSequence((seed, epoch, num_draws)).generate_state(1, np.uint64)
     draws = np.arange(1, num_draws + 1, dtype=np.uint64)
     counters: WordArray = positions.astype(np.uint64)[:, None] * np.uint64(num_draws) + draws
-    words = _mixed(key + counters * GOLDEN)
+    words = mixed(key + counters * GOLDEN)
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 

@@ -66,7 +66,9 @@ def _template() -> jinja2.Template:
     return environment.get_template(TEMPLATE)
 
 
-def _section(figure: Figure, prefixes: Iterator[str]) -> dict[str, Any]:
+def _section(  # noqa: PLR0911 - one a kind
+    figure: Figure, prefixes: Iterator[str]
+) -> dict[str, Any]:
     """Return what the template needs to show one figure."""
     section = {"kind": figure.kind, "title": figure.title, "note": figure.note}
     match figure:

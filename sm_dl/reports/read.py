@@ -50,7 +50,7 @@ def read_report(folder: Path) -> Report:
         ) from error
 
 
-def _figure(values: Mapping[str, Any]) -> Figure:
+def _figure(values: Mapping[str, Any]) -> Figure:  # noqa: PLR0911 - one a kind
     match values["kind"]:
         case Table.kind:
             return _record(Table, values)
