@@ -42,7 +42,11 @@ def main() -> None:
     torch.manual_seed(0)
     model = model_class(options.topmost)(options.words, NUM_TOPICS, NUM_UNITS)
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
-    batches = DataLoader(torch.from_numpy(dense), batch_size=options.batch, shuffle=True)  # type: ignore[arg-type]
+    batches: DataLoader[Any] = DataLoader(
+        torch.from_numpy(dense),  # type: ignore[arg-type]
+        batch_size=options.batch,
+        shuffle=True,
+    )
     model.train()
     for epoch in range(EPOCHS):
         wall, cpu = time.perf_counter(), time.process_time()
