@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sm_dl.algorithms.image_classification.colour import shifted
+from sm_dl.algorithms.image_classification.colour import SERIAL_NUMBERS, shift_colours
 
 (
     DOWN, RIGHT, FLIP, HUE, LIGHTNESS, SATURATION, ANGLE, SHEAR, ASPECT, NUM_DRAWS,
@@ -60,20 +60,30 @@ class Augmentation:
     def __call__(self, images_BCHW: Tensor, draws_BD: NDArray[np.float64]) -> Tensor:
         """Return a batch of bytes, mirrored and coloured as was drawn for each image.
 
+        The batch given may be overwritten. On a processor all of it is done by the calling thread.
         Grey images are mirrored only: they have no hue and no saturation.
         """
         if not self._draws:
             return images_BCHW
         if self.preset != "crop" and images_BCHW.shape[1] == 3:
             shift_B3 = torch.from_numpy(_colour_shifts(draws_BD)).to(images_BCHW.device)
-            images_BCHW = shifted(images_BCHW, shift_B3)
+            shift_colours(images_BCHW, shift_B3)
         is_mirrored_B = draws_BD[:, FLIP] < 0.5
         if images_BCHW.device.type != "cpu":
             choice_B = torch.from_numpy(is_mirrored_B).to(images_BCHW.device)
             return torch.where(choice_B[:, None, None, None], images_BCHW.flip(-1), images_BCHW)
-        for index in np.flatnonzero(is_mirrored_B).tolist():  # half of them: no need to copy all
-            images_BCHW[index] = images_BCHW[index : index + 1].flip(-1)[0]
+        for index in np.flatnonzero(is_mirrored_B).tolist():
+            _mirror(images_BCHW[index : index + 1])
         return images_BCHW
+
+
+def _mirror(image_1CHW: Tensor) -> None:
+    """Mirror one image in place, in pieces that torch does not share out among threads."""
+    _, channels, height, width = image_1CHW.shape
+    rows_a_piece = max(1, SERIAL_NUMBERS // (channels * width))
+    for row in range(0, height, rows_a_piece):
+        piece = image_1CHW[:, :, row : row + rows_a_piece]
+        piece.copy_(piece.flip(-1))
 
 
 def _colour_shifts(draws_BD: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Batches of images: decoded and cropped by threads, augmented all at once on the device.
+"""Batches of images: decoded and cropped by threads; on a GPU augmented there, all at once.
 
 B: images of a batch, C: channels, H, W: height and width of the network's input, D: draws of an image.
 """
@@ -50,6 +50,8 @@ class _Draft:
     part: Part
     draws_BD: NDArray[np.float64]
     images_BHWC: Tensor
+    is_for_device: bool
+    """Whether it is augmented there, all at once; else by the threads."""
     errors: dict[int, UserError] = field(default_factory=dict)
 
 
@@ -147,11 +149,12 @@ class ImageBatches:
         )
         for part in parts:
             draws_BD = uniform_at(part.positions, NUM_DRAWS, self._seed, place.epoch)
-            is_pinned = place.device.type == "cuda"
             images_BHWC = torch.empty(
-                (len(part.keys), *shape), dtype=torch.uint8, pin_memory=is_pinned
+                (len(part.keys), *shape),
+                dtype=torch.uint8,
+                pin_memory=place.device.type == "cuda",
             )
-            yield _Draft(part, draws_BD, images_BHWC)
+            yield _Draft(part, draws_BD, images_BHWC, place.device.type != "cpu")
 
     def _fill(self, task: tuple[_Draft, slice]) -> tuple[_Draft, slice]:
         """Put some images of a batch into their places."""
@@ -165,6 +168,8 @@ class ImageBatches:
                 )
             except UserError as error:
                 draft.errors[index] = error
+        if not draft.is_for_device:
+            self._augmentation(draft.images_BHWC[piece].permute(0, 3, 1, 2), draft.draws_BD[piece])
         return task
 
     def _pixels(self, part: Part, index: int) -> Pixels:
@@ -189,8 +194,10 @@ class ImageBatches:
         for index in draft.errors:  # statistics over the batch should see an image like others
             images_BHWC[index] = GREY if good is None else images_BHWC[good]
         images_BCHW = images_BHWC.to(device, non_blocking=True).permute(0, 3, 1, 2)
+        if draft.is_for_device:
+            images_BCHW = self._augmentation(images_BCHW, draft.draws_BD)
         return Batch(
-            self._augmentation(images_BCHW, draft.draws_BD),
+            images_BCHW,
             torch.from_numpy(part.labels).to(device, non_blocking=True),
             torch.from_numpy(weight_B).to(device, non_blocking=True),
         )

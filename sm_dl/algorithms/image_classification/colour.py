@@ -10,30 +10,31 @@ B: images, H, W: their size; 3: red, green, blue; hue, lightness, saturation.
 import torch
 from torch import Tensor
 
-CHUNK_PIXELS = 1 << 16
-"""On a processor so many pixels are taken at once: then they stay in its cache."""
+SERIAL_NUMBERS = (1 << 15) - 1
+"""torch works on so many numbers with one thread; more would be shared out among threads that wait
+for each other, which a loader's thread beside others must not."""
 
 
-def shifted(images_B3HW: Tensor, shift_B3: Tensor) -> Tensor:
-    """Return images of bytes with their colours shifted, each by numbers of its own.
+def shift_colours(images_B3HW: Tensor, shift_B3: Tensor) -> None:
+    """Shift the colours of images of bytes in place, each by numbers of its own.
 
     Args:
         images_B3HW: Red, green and blue.
         shift_B3: Hue, lightness and saturation, in OpenCV's 8-bit units.
     """
-    shifted_B3HW = torch.empty_like(images_B3HW)
-    num_pixels = images_B3HW.shape[2] * images_B3HW.shape[3]
-    chunk = max(1, CHUNK_PIXELS // num_pixels)
-    if images_B3HW.device.type != "cpu":
-        chunk = len(images_B3HW)
-    for start in range(0, len(images_B3HW), chunk):
-        part = slice(start, start + chunk)
-        _shift(images_B3HW[part], shift_B3[part], shifted_B3HW[part])
-    return shifted_B3HW
+    num_images, _, height, width = images_B3HW.shape
+    images_a_chunk, rows_a_chunk = num_images, height
+    if images_B3HW.device.type == "cpu":
+        images_a_chunk = max(1, SERIAL_NUMBERS // (height * width))
+        rows_a_chunk = max(1, min(height, SERIAL_NUMBERS // width))
+    for image in range(0, num_images, images_a_chunk):
+        images = slice(image, image + images_a_chunk)
+        for row in range(0, height, rows_a_chunk):
+            _shift(images_B3HW[images, :, row : row + rows_a_chunk], shift_B3[images])
 
 
-def _shift(images_B3HW: Tensor, shift_B3: Tensor, shifted_B3HW: Tensor) -> None:
-    """Write the shifted images into `shifted_B3HW`; lightness is in 0 to 255, hue in 0 to 6."""
+def _shift(images_B3HW: Tensor, shift_B3: Tensor) -> None:
+    """Shift a few images, or a few of their rows; lightness is in 0 to 255, hue in 0 to 6."""
     red, green, blue = (plane.float() for plane in images_B3HW.unbind(1))
     shift_of_hue, shift_of_lightness, shift_of_saturation = shift_B3[:, :, None, None].unbind(1)
     most = torch.maximum(torch.maximum(red, green), blue)
@@ -55,4 +56,4 @@ def _shift(images_B3HW: Tensor, shift_B3: Tensor, shifted_B3HW: Tensor) -> None:
     # each channel is a trapezoid over the hue: full for two sixths, empty for two, slopes between
     for channel, (centre, sign) in enumerate(((3, 1), (2, -1), (4, -1))):
         height = (hue - centre).abs_().mul_(2 * sign).sub_(3 * sign).clamp_(-1, 1)
-        shifted_B3HW[:, channel] = height.mul_(half_chroma).add_(rounding)
+        images_B3HW[:, channel] = height.mul_(half_chroma).add_(rounding)

@@ -10,13 +10,19 @@ from PIL import Image
 
 from sm_dl.algorithms.image_classification import augment
 from sm_dl.algorithms.image_classification.augment import NUM_DRAWS, Augmentation
-from sm_dl.algorithms.image_classification.colour import shifted
+from sm_dl.algorithms.image_classification.colour import shift_colours
 from sm_dl.algorithms.image_classification.crop import OUTSIDE, bent
 from sm_dl.data.shard import uniform_at
 from tests.data.images import rgb
 
 LOW, HIGH = np.zeros(NUM_DRAWS), np.full(NUM_DRAWS, np.nextafter(1, 0))
 PRESETS = ("crop", "crop_color", "crop_color_transform")
+
+
+def shifted(images_B3HW: torch.Tensor, shift_B3: torch.Tensor) -> torch.Tensor:
+    result = images_B3HW.clone()
+    shift_colours(result, shift_B3)
+    return result
 
 
 def by_colorsys(pixel: tuple[int, int, int], shift: tuple[int, int, int]) -> list[int]:
@@ -118,7 +124,7 @@ def test_half_of_the_images_are_mirrored(preset: str) -> None:
     batch = image.repeat(200, 1, 1, 1)
     draws = uniform_at(np.arange(200), NUM_DRAWS, 5, 0)
     draws[:, [augment.HUE, augment.LIGHTNESS, augment.SATURATION]] = 0.5
-    got = Augmentation(preset, is_training=True)(batch, draws)
+    got = Augmentation(preset, is_training=True)(batch.clone(), draws)
     mirrored = sum(bool((one == image.flip(-1)).all()) for one in got)
     assert 80 < mirrored < 120
     assert mirrored + sum(bool((one == image).all()) for one in got) == 200
@@ -149,3 +155,15 @@ def test_on_another_device_the_same_code_serves() -> None:
     got = Augmentation("crop_color", is_training=True)(images, draws)
     assert got.shape == images.shape
     assert got.dtype == torch.uint8
+
+
+@pytest.mark.parametrize("size", [(5, 7), (300, 260)])
+def test_pieces_of_an_image_fit_together(size: tuple[int, int]) -> None:
+    """A large image is augmented piece by piece, a small one with others: it makes no difference."""
+    images = torch.from_numpy(np.stack([rgb(*size), 255 - rgb(*size)])).permute(0, 3, 1, 2)
+    draws = uniform_at(np.arange(2), NUM_DRAWS, 1, 0)
+    draws[:, augment.FLIP] = 0
+    whole = Augmentation("crop_color", is_training=True)(images.clone(), draws)
+    left, right = images[..., : size[1] // 2].clone(), images[..., size[1] // 2 :].clone()
+    halves = [Augmentation("crop_color", is_training=True)(half, draws) for half in (right, left)]
+    assert (torch.cat(halves, dim=-1) == whole).all()
