@@ -12,6 +12,8 @@ logger = logging.getLogger(__name__)
 
 BATCHES_PER_LINE = 20
 """The service prints its speed at every twentieth batch."""
+DIGITS = 6
+"""Of an accuracy, after the point."""
 ACCURACY = "accuracy"
 TOP_K = "top_k_accuracy_"
 
@@ -48,14 +50,14 @@ class ImageClassificationNarrator:
         epoch = summary.epoch
         for name, value in _shown(summary.train).items():
             if name == ACCURACY:
-                self._log.say("train:accuracy", value, epoch=epoch)
+                self._log.say("train:accuracy", round(value, DIGITS), epoch=epoch)
             else:
                 logger.info("Epoch[%d] Train-%s=%f", epoch, name, value)
         logger.info("Epoch[%d] Train-loss=%f", epoch, summary.train[LOSS])
         logger.info("Epoch[%d] Time cost=%.3f", epoch, summary.seconds)
         for name, value in _shown(summary.validation).items():
             if name == ACCURACY:
-                self._log.say("validation:accuracy", value, epoch=epoch)
+                self._log.say("validation:accuracy", round(value, DIGITS), epoch=epoch)
             else:
                 logger.info("Epoch[%d] Validation-%s=%f", epoch, name, value)
         if self._every is not None:
