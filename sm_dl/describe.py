@@ -114,7 +114,7 @@ def print_one(algorithm: Algorithm, out: Console) -> None:
             one.name,
             one.expected,
             "required" if one.required else _text(one.default),
-            f"{one.tune[0]:g} to {one.tune[1]:g}" if one.tune else NOTHING,
+            _tuning(one.tune),
             f"{one.doc} Not the service's." if one.is_extra else one.doc,
         )
         for one in algorithm.hyperparameters.declarations()
@@ -158,6 +158,14 @@ def _where(placement: Placement) -> str:
 
 def _direction(metric: Metric) -> str:
     return NOTHING if metric.minimize is None else "smaller" if metric.minimize else "larger"
+
+
+def _tuning(span: tuple[float, float] | tuple[str, ...] | None) -> str:
+    """Return a tuning range: bounds of a number, or choices."""
+    if span is None:
+        return NOTHING
+    words = [one if isinstance(one, str) else f"{one:g}" for one in span]
+    return (", " if isinstance(span[0], str) else " to ").join(words)
 
 
 def _text(value: object) -> str:

@@ -26,7 +26,7 @@ def hyperparameter(  # noqa: PLR0913 - one keyword per fact about a hyperparamet
     gt: float | None = None,
     le: float | None = None,
     lt: float | None = None,
-    tune: tuple[float, float] | None = None,
+    tune: tuple[float, float] | tuple[str, ...] | None = None,
     expected: str | None = None,
     empty: str | None = None,
     extra: bool = False,
@@ -39,7 +39,8 @@ def hyperparameter(  # noqa: PLR0913 - one keyword per fact about a hyperparamet
         gt: The value must be above.
         le: Largest allowed value.
         lt: The value must be below.
-        tune: The service's recommended tuning range; absent where it cannot be tuned.
+        tune: The service's recommended tuning range, or the choices worth trying; absent where it
+            cannot be tuned.
         expected: What is accepted, in words, where the type does not say it.
         empty: What an empty string means, where that is not "not given".
         extra: Ours, not the service's.
@@ -120,7 +121,7 @@ class Declaration:
     required: bool
     default: object
     expected: str
-    tune: tuple[float, float] | None
+    tune: tuple[float, float] | tuple[str, ...] | None
     is_extra: bool
     doc: str
 
@@ -133,7 +134,7 @@ class Declaration:
             required=field.is_required(),
             default=None if field.is_required() else field.default,
             expected=expectation(field),
-            tune=(tune[0], tune[1]) if tune else None,
+            tune=tuple(tune) if tune else None,
             is_extra=bool(_fact(field, "extra")),
             doc=" ".join((field.description or "").split()),
         )

@@ -7,7 +7,21 @@ from typing import Any, TypeVar
 
 import orjson
 
-from sm_dl.contract.figures import FanPanel, Fans, Figure, Histogram, Lines, Report, Table
+from sm_dl.contract.figures import (
+    BarPanel,
+    Bars,
+    FanPanel,
+    Fans,
+    Figure,
+    Histogram,
+    Lines,
+    Matrix,
+    Picture,
+    Pictures,
+    Report,
+    Scatter,
+    Table,
+)
 from sm_dl.errors import UserError, shown
 
 DATA_FILE = "report.json"
@@ -36,7 +50,7 @@ def read_report(folder: Path) -> Report:
         ) from error
 
 
-def _figure(values: Mapping[str, Any]) -> Figure:
+def _figure(values: Mapping[str, Any]) -> Figure:  # noqa: PLR0911 - one a kind
     match values["kind"]:
         case Table.kind:
             return _record(Table, values)
@@ -47,6 +61,16 @@ def _figure(values: Mapping[str, Any]) -> Figure:
         case Fans.kind:
             panels = [_record(FanPanel, panel) for panel in values["panels"]]
             return _record(Fans, {**values, "panels": panels})
+        case Matrix.kind:
+            return _record(Matrix, values)
+        case Pictures.kind:
+            pictures = [_record(Picture, picture) for picture in values["pictures"]]
+            return _record(Pictures, {**values, "pictures": pictures})
+        case Bars.kind:
+            bars = [_record(BarPanel, panel) for panel in values["panels"]]
+            return _record(Bars, {**values, "panels": bars})
+        case Scatter.kind:
+            return _record(Scatter, values)
         case kind:
             raise ValueError(f"figure kind {kind!r}")
 
