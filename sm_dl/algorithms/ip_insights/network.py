@@ -101,8 +101,16 @@ def prefix_rows(address_A: Tensor) -> Tensor:
 
 
 @lru_cache
-def _bit_numbers(device: torch.device) -> Tensor:
-    return torch.arange(ADDRESS_BITS - 1, -1, -1, device=device)
+def _octet_tables(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return by how much an address is shifted for each octet, and each octet's bits as -1 and +1."""
+    bits = torch.arange(256, device=device).unsqueeze(1) >> torch.arange(7, -1, -1, device=device)
+    return torch.tensor([24, 16, 8, 0], device=device), (bits & 1).float() * 2 - 1
+
+
+def address_signs(address_A: Tensor) -> Tensor:
+    """Return the bits of addresses as -1 and +1, the highest first, shape (A, 32)."""
+    shift, signs = _octet_tables(address_A.device)
+    return signs[address_A.unsqueeze(1) >> shift & 255].flatten(1)
 
 
 class AddressEncoder(nn.Module):
@@ -123,9 +131,15 @@ class AddressEncoder(nn.Module):
     def forward(self, address_A: Tensor) -> Tensor:
         """Return the vectors, shape (A, V), of addresses given as integers."""
         features_APD = functional.embedding(prefix_rows(address_A), self.prefixes, sparse=True)
-        bits = address_A.unsqueeze(1) >> _bit_numbers(address_A.device) & 1
-        signs = bits.to(features_APD.dtype).mul_(2).sub_(1)
-        vectors: Tensor = self.layers(torch.cat([features_APD.flatten(1), signs], dim=1))
+        features = features_APD.flatten(1)
+        # the first layer on (features, signs), in two products: to join them takes longer
+        first, *others = self.layers
+        assert isinstance(first, nn.Linear)  # noqa: S101 - for the type checker
+        width = features.shape[1]
+        signed = functional.linear(address_signs(address_A), first.weight[:, width:], first.bias)
+        vectors = torch.addmm(signed, features, first.weight[:, :width].T)
+        for layer in others:
+            vectors = layer(vectors)
         return vectors
 
 

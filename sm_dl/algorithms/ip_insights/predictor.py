@@ -3,7 +3,7 @@
 Shape letters in this file: N = pairs, A = addresses, V = vector_dim.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -18,10 +18,12 @@ from sm_dl.algorithms.ip_insights.data import is_known, rows_of
 from sm_dl.algorithms.ip_insights.hashing import Words
 from sm_dl.algorithms.ip_insights.network import IPInsightsNetwork
 from sm_dl.content_types import CSV, JSON, JSON_LINES, MediaType
+from sm_dl.engine.denormals import denormals_as_zero
 
 PAIRS_AT_ONCE = 1 << 12
 """What fits the caches of a processor: with 20,000 addresses the same layers take twice as long."""
-MAX_WEIGHT = 1 << 16
+BLOCK = MAX_WEIGHT = 1 << 16
+"""Pairs that are scored together: what vectors of their addresses take is bounded."""
 
 
 class IPInsightsPredictor:
@@ -70,34 +72,41 @@ class IPInsightsPredictor:
         return codec.encode(answer, media_type)
 
     @torch.inference_mode()
+    @denormals_as_zero()
     def scores(self, hash_N: Words, address_N: Addresses) -> npt.NDArray[np.float32]:
         """Return the inner products of entities and addresses, shape (N,)."""
         scores = np.empty(len(address_N), np.float32)
-        for part in _parts(len(address_N)):
-            entity_NV, address_NV = self._vectors(hash_N[part], address_N[part])
+        for part, entity_NV, address_NV in self._vectors(hash_N, address_N):
             scores[part] = (entity_NV * address_NV).sum(1).cpu().numpy()
         return scores
 
     @torch.inference_mode()
+    @denormals_as_zero()
     def vectors(self, request: PairRequest) -> Vectors:
         """Return the vectors whose products the scores are, and which entities are known."""
-        parts = [
-            self._vectors(request.hash_N[part], request.address_N[part])
-            for part in _parts(len(request))
-        ]
-        entity_NV, address_NV = (torch.cat(one).cpu().numpy() for one in zip(*parts, strict=True))
+        _, *parts = zip(*self._vectors(request.hash_N, request.address_N), strict=True)
+        entity_NV, address_NV = (torch.cat(one).cpu().numpy() for one in parts)
         return Vectors(entity_NV, address_NV, is_known(request.hash_N, self.entities))
 
-    def _vectors(self, hash_N: Words, address_N: Addresses) -> tuple[Tensor, Tensor]:
-        row_N = rows_of(hash_N, self.network.shape.num_entity_vectors)
-        distinct_A, place_N = np.unique(address_N, return_inverse=True)
-        address_AV = self.network.encoder(self._tensor(distinct_A))
-        entity_NV = self.network.entity_vectors(self._tensor(row_N))
-        return entity_NV, address_AV.index_select(0, self._tensor(place_N))
+    def _vectors(
+        self, hash_N: Words, address_N: Addresses
+    ) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Yield some pairs at a time with their vectors; equal addresses of a block are encoded once."""
+        row_N = self._tensor(rows_of(hash_N, self.network.shape.num_entity_vectors))
+        for block in _parts(0, len(address_N), BLOCK):
+            distinct_A, place_N = np.unique(address_N[block], return_inverse=True)
+            address_A, places = self._tensor(distinct_A), self._tensor(place_N)
+            address_AV = torch.cat(
+                [self.network.encoder(part) for part in torch.split(address_A, PAIRS_AT_ONCE)]
+            )
+            for part in _parts(block.start, block.stop, PAIRS_AT_ONCE):
+                here = places[part.start - block.start : part.stop - block.start]
+                entity_NV = self.network.entity_vectors(row_N[part])
+                yield part, entity_NV, address_AV.index_select(0, here)
 
     def _tensor(self, numbers: npt.NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(numbers.astype(np.int64)).to(self.device)
 
 
-def _parts(num_pairs: int) -> list[slice]:
-    return [slice(first, first + PAIRS_AT_ONCE) for first in range(0, num_pairs, PAIRS_AT_ONCE)]
+def _parts(first: int, stop: int, length: int) -> list[slice]:
+    return [slice(one, min(one + length, stop)) for one in range(first, stop, length)]

@@ -87,7 +87,8 @@ def test_a_long_request_is_scored_in_parts(predictor, monkeypatch):
     body = b"".join(b"u%d,10.0.%d.1\n" % (index, index) for index in range(20))
     request = codec.decode(body, MediaType(CSV))
     whole = predictor.predict([request])[0]
-    monkeypatch.setattr("sm_dl.algorithms.ip_insights.predictor.PAIRS_AT_ONCE", 7)
+    monkeypatch.setattr("sm_dl.algorithms.ip_insights.predictor.PAIRS_AT_ONCE", 3)
+    monkeypatch.setattr("sm_dl.algorithms.ip_insights.predictor.BLOCK", 7)
     parts = predictor.predict([request])[0]
     assert np.allclose(parts.score_N, whole.score_N, atol=1e-5)
     assert np.allclose(parts.vectors().address_NV, whole.vectors().address_NV, atol=1e-5)
