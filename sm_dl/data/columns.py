@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sm_dl.data.bad_records import BadRecords, BadRowError
 from sm_dl.errors import UserError, optional_import
 
 IntArray = npt.NDArray[np.int64]
@@ -28,16 +29,28 @@ class Columns:
         """Return the number of rows."""
         return int(self.batch.num_rows)
 
+    def only(self, rows: npt.NDArray[np.bool_]) -> "Columns":
+        """Return the chosen rows; each keeps its number."""
+        numbers = (
+            np.arange(self.first, self.first + len(self)) if self.numbers is None else self.numbers
+        )
+        root = arrow("", self.unit)
+        return Columns(self.batch.filter(root.array(rows)), self.unit, self.first, numbers[rows])
+
     def place(self, row: int) -> str:
         """Return where a row of this batch stands, for error messages: `train/a.csv line 7`."""
         return f"{self.unit} {self.first + row if self.numbers is None else self.numbers[row]}"
 
 
 def labels_and_features(
-    columns: Columns, label_size: int
+    columns: Columns, label_size: int, bad: BadRecords | None = None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
     """Return the leading label columns and all others, each as one matrix with a line per row.
 
+    Args:
+        columns: Rows of numbers.
+        label_size: How many columns are labels.
+        bad: May leave out a row with a number that is not finite; without it such a one is refused.
     Raises:
         UserError: No feature column is left, or a number is not finite.
     """
@@ -52,13 +65,14 @@ def labels_and_features(
         numbers[:, index] = columns.batch.column(index).to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore"):  # too large a number is refused below
         labels, features = numbers[:, :label_size], numbers[:, label_size:].astype(np.float32)
-    bad = ~(np.isfinite(labels).all(axis=1) & np.isfinite(features).all(axis=1))
-    if bad.any():
-        row = int(bad.argmax())
-        raise UserError(
-            f"{columns.place(row)}: expected finite numbers; got {_first_bad(numbers[row])}."
-        )
-    return labels, features
+    good = np.isfinite(labels).all(axis=1) & np.isfinite(features).all(axis=1)
+    if good.all():
+        return labels, features
+    bad = bad or BadRecords()
+    for row in np.flatnonzero(~good).tolist():
+        problem = f"expected finite numbers; got {_first_bad(numbers[row])}."
+        bad.leave_out(BadRowError(f"{columns.place(row)}: {problem}", row))
+    return labels[good], features[good]
 
 
 def _first_bad(row: npt.NDArray[np.float64]) -> str:

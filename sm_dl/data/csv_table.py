@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sm_dl.content_types import parse
+from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.columns import Columns, IntArray, arrow
 from sm_dl.data.compression import explained, opened_plain
 from sm_dl.data.source import NamedBytes
@@ -52,7 +54,9 @@ def label_size_of(content_type: str | None, default: int = 1) -> int:
     return int(text)
 
 
-def read_csv(file: NamedBytes, kind: Kind, num_columns: int | None = None) -> Iterator[Columns]:
+def read_csv(
+    file: NamedBytes, kind: Kind, num_columns: int | None = None, bad: BadRecords | None = None
+) -> Iterator[Columns]:
     """Yield the rows of a CSV file, some thousands at a time.
 
     A cell of text may be empty, a number not; numbers come as float64, infinite ones too. Quotes,
@@ -62,18 +66,22 @@ def read_csv(file: NamedBytes, kind: Kind, num_columns: int | None = None) -> It
         file: The stream.
         kind: What all its cells hold.
         num_columns: How many columns every line must have; None means: as many as the first one.
+        bad: May leave out a line that is no good; without it such a line is refused. Not the first
+            line of a file where it says how many columns there are, and no line without end. A
+            block is searched for bad lines only where it cannot be parsed as a whole.
     Raises:
         UserError: A line has another number of columns, or a cell that is not of the kind, or the
             file is no UTF-8 text; file and line are named.
         PlatformError: The file cannot be read.
     """
+    bad = bad or BadRecords()
     line = 0
     with explained(file, lambda: f"line {line}"), opened_plain(file) as stream:
         for buffer, start, end in _blocks(stream):
             lines = _Lines(file.name, line + 1, buffer, start, end)
             num_columns = num_columns or lines.count_columns()
             if num_columns:
-                yield from lines.parse(kind, num_columns)
+                yield from lines.parse(kind, num_columns, bad)
             line += lines.num_breaks
 
 
@@ -111,22 +119,20 @@ class _Lines:
 
     def __init__(self, name: str, first: int, buffer: bytearray, start: int, end: int) -> None:
         self._name, self._first = name, first
+        self._buffer, self._start, self._end = buffer, start, end
         self._block = memoryview(buffer)[start:end]
         self._has_quotes = buffer.find(b'"', start, end) >= 0
-        is_break = np.frombuffer(self._block, np.uint8) == ord("\n")
-        self.num_breaks = int(np.count_nonzero(is_break))
+        self.num_breaks = int(np.count_nonzero(self._is_break()))
         if len(self._block) > MAX_LINE_BYTES and not self.num_breaks:
             raise self._refusal(0, f"expected at most {MAX_LINE_BYTES} bytes; got more")
-        for byte, (pattern, problem) in UNREADABLE.items():
-            # looking for a byte is ten times as fast as looking for a pattern
-            if buffer.find(byte, start, end) >= 0 and (found := re.search(pattern, self._block)):
-                row = int(np.count_nonzero(is_break[: found.start()]))
-                raise self._refusal(row, problem)
 
     def count_columns(self) -> int:
         """Return the number of columns of the first line that is not blank; 0 without one."""
         for row, line in enumerate(bytes(self._block).split(b"\n")):
             if line.strip(b"\r"):
+                for pattern, problem in UNREADABLE.values():
+                    if re.search(pattern, line + b"\n"):
+                        raise self._refusal(row, problem)
                 if line.count(b",") >= MAX_COLUMNS:
                     raise self._refusal(row, f"expected at most {MAX_COLUMNS} columns; got more")
                 try:
@@ -135,10 +141,41 @@ class _Lines:
                     raise self._refusal(row, f"expected CSV; {error}") from None
         return 0
 
-    def parse(self, kind: Kind, num_columns: int) -> Iterator[Columns]:
-        """Yield all rows."""
+    def parse(self, kind: Kind, num_columns: int, bad: BadRecords) -> Iterator[Columns]:
+        """Yield all rows, or all that are not left out."""
         if not re.search(rb"[^\r\n]", self._block):
             return
+        try:
+            rows = self._parsed(kind, num_columns)
+        except UserError as error:
+            halves = self._halves()
+            if not halves:
+                bad.leave_out(error)
+            for half in halves:
+                yield from half.parse(kind, num_columns, bad)
+        else:
+            yield from rows
+
+    def _halves(self) -> "list[_Lines]":
+        """Return the first and the second half of the lines; nothing of a single one."""
+        breaks = np.flatnonzero(self._is_break()[:-1])
+        if not len(breaks):
+            return []
+        row = len(breaks) // 2
+        middle = self._start + int(breaks[row]) + 1
+        return [
+            _Lines(self._name, self._first, self._buffer, self._start, middle),
+            _Lines(self._name, self._first + row + 1, self._buffer, middle, self._end),
+        ]
+
+    def _is_break(self) -> NDArray[np.bool_]:
+        """Return which bytes end a line."""
+        breaks: NDArray[np.bool_] = np.frombuffer(self._block, np.uint8) == ord("\n")
+        return breaks
+
+    def _parsed(self, kind: Kind, num_columns: int) -> list[Columns]:
+        """Return all rows; the first line that is no good is refused."""
+        self._check_bytes()
         root = arrow("", self._name)
         type_ = root.string() if kind == "text" else root.float64()
         types = {f"f{index}": type_ for index in range(num_columns)}
@@ -155,10 +192,22 @@ class _Lines:
         if table.num_rows != self.num_breaks + (self._block[-1] != ord("\n")):
             numbers = self._filled() + self._first
         done = 0
+        found = []
         for batch in table.to_batches():
             of_batch = None if numbers is None else numbers[done : done + batch.num_rows]
-            yield Columns(batch, f"{self._name} line", self._first + done, of_batch)
+            found.append(Columns(batch, f"{self._name} line", self._first + done, of_batch))
             done += batch.num_rows
+        return found
+
+    def _check_bytes(self) -> None:
+        for byte, (pattern, problem) in UNREADABLE.items():
+            # looking for a byte is ten times as fast as looking for a pattern
+            if self._buffer.find(byte, self._start, self._end) >= 0 and (
+                found := re.search(pattern, self._block)
+            ):
+                raise self._refusal(
+                    int(np.count_nonzero(self._is_break()[: found.start()])), problem
+                )
 
     def _table(
         self, text: bytes | memoryview, types: dict[str, Any] | None, *, use_threads: bool

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.recordio import read_frames
 from sm_dl.errors import UserError
 
@@ -33,16 +34,28 @@ class ImageRecord:
     """Whether a single label is written as a vector of one."""
 
 
-def read_image_records(stream: BinaryIO, name: str) -> Iterator[ImageRecord]:
+def read_image_records(
+    stream: BinaryIO, name: str, bad: BadRecords | None = None
+) -> Iterator[ImageRecord]:
     """Yield the records of a `.rec` stream.
 
+    Args:
+        stream: Binary and forward-only.
+        name: What to call the stream in an error.
+        bad: May leave out a record that is no image record; without it such a one is refused.
     Raises:
         UserError: The bytes are not RecordIO, or a record is no image record.
         PlatformError: The stream cannot be read.
     """
+    bad = bad or BadRecords()
     for frames in read_frames(stream, name):
         for index, payload in enumerate(frames.payloads()):
-            yield image_record_from_bytes(payload, frames.place(index))
+            try:
+                record = image_record_from_bytes(payload, frames.place(index))
+            except UserError as error:
+                bad.leave_out(error)
+            else:
+                yield record
 
 
 def image_record_from_bytes(payload: bytes, place: str) -> ImageRecord:

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from sm_dl.data.bad_records import BadRecords
 from sm_dl.errors import PlatformError, UserError, shown
 
 MAX_LINE_BYTES = 1 << 20
@@ -27,13 +28,18 @@ class ListLine:
     place: str
 
 
-def read_list(stream: BinaryIO, name: str) -> Iterator[ListLine]:
+def read_list(stream: BinaryIO, name: str, bad: BadRecords | None = None) -> Iterator[ListLine]:
     """Yield the lines of a list; empty ones are left out.
 
+    Args:
+        stream: Binary and forward-only.
+        name: What to call the stream in an error.
+        bad: May leave out a line that is no list line; without it such a one is refused.
     Raises:
         UserError: A line is no list line.
         PlatformError: The stream cannot be read.
     """
+    bad = bad or BadRecords()
     number = 0
     offset = 0
     try:
@@ -43,8 +49,14 @@ def read_list(stream: BinaryIO, name: str) -> Iterator[ListLine]:
             offset += len(line)
             if len(line) > MAX_LINE_BYTES:
                 raise UserError(f"{place}: expected at most {MAX_LINE_BYTES} bytes; got more.")
-            if line.strip():
-                yield line_from_bytes(line, place)
+            if not line.strip():
+                continue
+            try:
+                found = line_from_bytes(line, place)
+            except UserError as error:
+                bad.leave_out(error)
+            else:
+                yield found
     except OSError as error:
         raise PlatformError(f"{name}: cannot be read ({error.strerror}).") from None
 

@@ -51,6 +51,8 @@ class Frames:
     first: int
     """Number of the first record in the stream, counted from 1."""
     name: str
+    numbers: Integers | None = None
+    """Number of each record, where some between them are left out."""
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -64,7 +66,21 @@ class Frames:
 
     def place(self, index: int) -> str:
         """Return what to call a record of these in an error."""
-        return place(self.name, self.first + index, int(self.offsets_bytes[index]))
+        number = self.first + index if self.numbers is None else int(self.numbers[index])
+        return place(self.name, number, int(self.offsets_bytes[index]))
+
+    def without(self, index: int) -> "Frames":
+        """Return all records but one; each keeps its number and its offset."""
+        numbers = np.arange(self.first, self.first + len(self))
+        return Frames(
+            self.buffer,
+            np.delete(self.starts, index),
+            np.delete(self.lengths, index),
+            np.delete(self.offsets_bytes, index),
+            self.first,
+            self.name,
+            np.delete(numbers if self.numbers is None else self.numbers, index),
+        )
 
 
 def place(name: str, number: int, offset_bytes: int) -> str:

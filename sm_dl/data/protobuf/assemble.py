@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sm_dl.data.bad_records import BadRowError
 from sm_dl.data.frames import Integers
 from sm_dl.data.protobuf.columns import Column
 from sm_dl.data.protobuf.numbers import decode_varints, gather
 from sm_dl.data.protobuf.scattered import Tensors
 from sm_dl.data.protobuf.wire import FLOAT32, FLOAT64, INT32, KEYS, SHAPE, VALUES
-from sm_dl.errors import UserError
 
 DTYPES: dict[int, np.dtype[Any]] = {
     FLOAT32: np.dtype("<f4"),
@@ -33,7 +33,8 @@ class Places:
     def refuse(self, rows: NDArray[Any], problem: str) -> None:
         """Raise for the first of some rows that are wrong, if there are any."""
         if len(rows):
-            raise UserError(f"{self.of_row(int(rows[0]))}: {self.title}: {problem}")
+            row = int(rows[0])
+            raise BadRowError(f"{self.of_row(row)}: {self.title}: {problem}", row)
 
 
 def column_from(buffer: bytes, tensors: Tensors, kind: int, places: Places) -> Column:

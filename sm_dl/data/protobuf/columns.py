@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sm_dl.data.bad_records import BadRowError
 from sm_dl.data.frames import Integers
 from sm_dl.errors import UserError
 
@@ -89,9 +90,10 @@ class Column:
         """
         wrong = np.flatnonzero(np.diff(self.row_starts) != 1)
         if len(wrong):
-            raise UserError(
-                f"{self.places(int(wrong[0]))}: {self.title}: expected one value; "
-                f"got {np.diff(self.row_starts)[wrong[0]]}."
+            row = int(wrong[0])
+            got = np.diff(self.row_starts)[row]
+            raise BadRowError(
+                f"{self.places(row)}: {self.title}: expected one value; got {got}.", row
             )
         return self.values
 
@@ -104,9 +106,11 @@ class Column:
         width = int(lengths[0]) if len(lengths) else 0
         wrong = np.flatnonzero(lengths != width)
         if len(wrong):
-            raise UserError(
-                f"{self.places(int(wrong[0]))}: {self.title}: expected {width} values, as in the "
-                f"records before; got {lengths[wrong[0]]}."
+            row = int(wrong[0])
+            raise BadRowError(
+                f"{self.places(row)}: {self.title}: expected {width} values, as in the "
+                f"records before; got {lengths[row]}.",
+                row,
             )
         return width
 

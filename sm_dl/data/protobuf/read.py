@@ -1,10 +1,11 @@
 """Records of a stream to columns, some thousands at a time and no Python object per value."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import numpy as np
 
+from sm_dl.data.bad_records import BadRecords, BadRowError
 from sm_dl.data.frames import Integers
 from sm_dl.data.protobuf.assemble import Places, column_from
 from sm_dl.data.protobuf.columns import Batch, Column
@@ -22,7 +23,7 @@ from sm_dl.data.protobuf.wire import (
     parse,
 )
 from sm_dl.data.recordio import Frames, read_frames
-from sm_dl.errors import UserError, shown
+from sm_dl.errors import shown
 
 MAX_LAYOUTS = 8
 """Layouts tried on all records of a batch; the rest is read one by one."""
@@ -31,18 +32,47 @@ MAPS = {FEATURES: "features", LABEL: "label"}
 Name = tuple[int, bytes]
 
 
-def read_batches(stream: BinaryIO, name: str) -> Iterator[Batch]:
+def read_batches(
+    stream: BinaryIO,
+    name: str,
+    bad: BadRecords | None = None,
+    check: Callable[[Batch], object] | None = None,
+) -> Iterator[Batch]:
     """Yield the records of `stream` in order, as columns; about 2 MiB of records at a time.
 
     Args:
         stream: Binary and forward-only: a file, a Pipe-mode FIFO or an S3 body.
         name: What to call the stream in an error, e.g. `train/part-00003.pbr`.
+        bad: May leave out records that are no such records, or differ in what they hold from the
+            first one of their batch; without it they are refused.
+        check: Raises BadRowError for a record that its reader cannot use, which is then left out
+            as well; e.g. `lambda batch: batch.label["values"].scalars()`.
     Raises:
         UserError: The bytes are no such records, or records differ in what they hold.
         PlatformError: The stream cannot be read.
     """
+    bad = bad or BadRecords()
     for frames in read_frames(stream, name):
-        yield batch_from(frames)
+        batch = _good_batch(frames, bad, check)
+        if batch is not None:
+            yield batch
+
+
+def _good_batch(
+    frames: Frames, bad: BadRecords, check: Callable[[Batch], object] | None
+) -> Batch | None:
+    """Return those of some records that can be read; None when that is none of them."""
+    while len(frames):
+        try:
+            batch = batch_from(frames)
+            if check is not None:
+                check(batch)
+        except BadRowError as error:
+            bad.leave_out(error)
+            frames = frames.without(error.row)
+        else:
+            return batch
+    return None
 
 
 def batch_from(frames: Frames) -> Batch:
@@ -57,7 +87,7 @@ def batch_from(frames: Frames) -> Batch:
     # what the first record has comes first, so that a record without it is blamed, not the others
     names = sorted(scattered.names.items(), key=lambda item: item[1].kinds[0] == 0)
     for (number, key), tensors in names:
-        title = _title(number, key, frames)
+        title = _title(number, key, int(np.flatnonzero(tensors.kinds)[:1].sum()), frames)
         kind = _one_kind(tensors.kinds, title, frames)
         text = key.decode()
         if kind == BYTES:
@@ -103,18 +133,20 @@ def _parse(buffer: bytes, frames: Frames, row: int) -> Record:
     try:
         return parse(buffer, start, start + int(frames.lengths[row]))
     except WireError as error:
-        raise UserError(
+        raise BadRowError(
             f"{frames.place(row)}: expected a protobuf record of the service; "
-            f"got {error.reason} at byte {error.offset - start} of its payload."
+            f"got {error.reason} at byte {error.offset - start} of its payload.",
+            row,
         ) from None
 
 
-def _title(number: int, key: bytes, frames: Frames) -> str:
+def _title(number: int, key: bytes, row: int, frames: Frames) -> str:
     try:
         return f"{MAPS[number]}[{key.decode()!r}]"
     except UnicodeDecodeError:
-        raise UserError(
-            f"{frames.place(0)}: expected names in UTF-8 in {MAPS[number]}; got {shown(key)}."
+        raise BadRowError(
+            f"{frames.place(row)}: expected names in UTF-8 in {MAPS[number]}; got {shown(key)}.",
+            row,
         ) from None
 
 
@@ -126,9 +158,10 @@ def _one_kind(kinds: Integers, title: str, frames: Frames) -> int:
         return first
     row = int(wrong[0]) if len(wrong) else 0
     expected, got = (KINDS.get(int(kind), "no value") for kind in (first, kinds[row]))
-    raise UserError(
+    raise BadRowError(
         f"{frames.place(row)}: {title}: expected {expected if len(wrong) else 'a value'}, "
-        f"as in the other records; got {got}."
+        f"as in the other records; got {got}.",
+        row,
     )
 
 
@@ -136,6 +169,6 @@ def _text(value: bytes | None, frames: Frames, row: int) -> str | None:
     try:
         return None if value is None else value.decode()
     except UnicodeDecodeError:
-        raise UserError(
-            f"{frames.place(row)}: expected text in UTF-8; got {shown(value)}."
+        raise BadRowError(
+            f"{frames.place(row)}: expected text in UTF-8; got {shown(value)}.", row
         ) from None
