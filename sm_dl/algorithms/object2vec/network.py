@@ -1,0 +1,139 @@
+"""Two encoders, a comparator and an MLP on top (spec section 1).
+
+    in0 -> token table 0 -> encoder 0 -> e0 -+
+                                             +- comparator -> MLP -> outputs
+    in1 -> token table 1 -> encoder 1 -> e1 -+
+
+Shape letters in this file: B = pairs, N = tokens, U = different tokens, E = width of a token
+vector, D = width of an encoding, X = width behind the comparator, C = outputs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from sm_dl.algorithms.object2vec.encoders import Sequences, build_encoder
+from sm_dl.algorithms.object2vec.sides import Side
+
+TOKEN_SCALE = 0.07
+"""Token vectors start uniformly between minus and plus this, MXNet's default for any weight."""
+WIDTH_FACTORS = {"hadamard": 1, "concat": 2, "abs_diff": 1}
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "linear": nn.Identity,
+}
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """Everything that decides which weights a network has and what it does with them."""
+
+    sides: tuple[Side, Side]
+    is_tied: bool
+    """Whether both sides share one token table."""
+    comparators: tuple[str, ...]
+    mlp_layers: int
+    mlp_dim: int
+    mlp_activation: str
+    num_outputs: int
+    dropout: float = 0.0
+    has_sparse_rows: bool = False
+    """Whether gradients of the token tables hold only the rows that a batch touches."""
+
+
+class Object2VecNetwork(nn.Module):
+    """Encodes both objects of a pair and says what their label may be."""
+
+    def __init__(self, shape: NetworkShape) -> None:
+        """Build it with fresh weights."""
+        super().__init__()
+        self.shape = shape
+        num_tables = 1 if shape.is_tied else 2
+        self.tables = nn.ModuleList(
+            _token_table(side, is_sparse=shape.has_sparse_rows) for side in shape.sides[:num_tables]
+        )
+        self.encoders = nn.ModuleList(build_encoder(side) for side in shape.sides)
+        self.dropout = nn.Dropout(shape.dropout)
+        self.mlp, self.output = _head(shape)
+
+    def forward(self, in0: Sequences, in1: Sequences) -> Tensor:
+        """Return outputs of pairs, shape (B, C): logits of the classes, or one score."""
+        encoding0_BD, encoding1_BD = (
+            encoder(vectors_UE, sequences)
+            for encoder, (vectors_UE, sequences) in zip(
+                self.encoders, self._looked_up((in0, in1)), strict=True
+            )
+        )
+        return self.compare(encoding0_BD, encoding1_BD)
+
+    def encode(self, number: int, sequences: Sequences) -> Tensor:
+        """Return what encoder 0 or 1 makes of sequences, shape (B, D)."""
+        table = self.tables[0 if self.shape.is_tied else number]
+        encoding_BD: Tensor = self.encoders[number](*_vectors(table, sequences))
+        return encoding_BD
+
+    def compare(self, encoding0_BD: Tensor, encoding1_BD: Tensor) -> Tensor:
+        """Return outputs of encoded pairs, shape (B, C)."""
+        one_BD, two_BD = self.dropout(encoding0_BD), self.dropout(encoding1_BD)
+        outputs_BC: Tensor = self.output(
+            self.mlp(compared(one_BD, two_BD, self.shape.comparators))
+        )
+        return outputs_BC
+
+    def _looked_up(self, both: tuple[Sequences, Sequences]) -> list[tuple[Tensor, Sequences]]:
+        """Return the vectors of the different tokens of each side, and the sequences by their places."""
+        if not self.shape.is_tied:
+            return [
+                _vectors(table, sequences)
+                for table, sequences in zip(self.tables, both, strict=True)
+            ]
+        # one look-up for both sides: the table then has one gradient, not two to be added up
+        all_N = torch.cat([sequences.tokens_N for sequences in both])
+        vectors_UE, placed = _vectors(self.tables[0], Sequences(all_N, both[0].lengths_B))
+        places = placed.tokens_N.split([len(sequences.tokens_N) for sequences in both])
+        return [
+            (vectors_UE, sequences._replace(tokens_N=place_N))
+            for sequences, place_N in zip(both, places, strict=True)
+        ]
+
+
+def compared(one_BD: Tensor, two_BD: Tensor, comparators: Sequence[str]) -> Tensor:
+    """Return encodings put together by each comparator in order, shape (B, X)."""
+    parts = {
+        "hadamard": lambda: one_BD * two_BD,
+        "concat": lambda: torch.cat([one_BD, two_BD], dim=1),
+        "abs_diff": lambda: (one_BD - two_BD).abs(),
+    }
+    return torch.cat([parts[name]() for name in comparators], dim=1)
+
+
+def _vectors(table: nn.Module, sequences: Sequences) -> tuple[Tensor, Sequences]:
+    """Return the vectors of the different tokens, shape (U, E), and the sequences by their places.
+
+    Each row of the table is then read once and gets one gradient, however often its token occurs.
+    """
+    present_U, places_N = torch.unique(sequences.tokens_N, return_inverse=True)
+    return table(present_U), sequences._replace(tokens_N=places_N)
+
+
+def _token_table(side: Side, *, is_sparse: bool) -> nn.Embedding:
+    weight_VE = torch.empty(side.vocab_size, side.token_dim).uniform_(-TOKEN_SCALE, TOKEN_SCALE)
+    return nn.Embedding.from_pretrained(weight_VE, freeze=False, sparse=is_sparse)
+
+
+def _head(shape: NetworkShape) -> tuple[nn.Sequential, nn.Linear]:
+    """Return the hidden layers, each with activation and dropout, and the last linear one."""
+    width = shape.sides[0].dim * sum(WIDTH_FACTORS[name] for name in shape.comparators)
+    widths = [width, *[shape.mlp_dim] * shape.mlp_layers]
+    layers: list[nn.Module] = []
+    for before, behind in pairwise(widths):
+        layers += [
+            nn.Linear(before, behind),
+            ACTIVATIONS[shape.mlp_activation](),
+            nn.Dropout(shape.dropout),
+        ]
+    return nn.Sequential(*layers), nn.Linear(widths[-1], shape.num_outputs)
