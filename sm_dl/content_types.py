@@ -46,6 +46,9 @@ def parse(header: str) -> MediaType:
 def negotiate(accept: str | None, offered: Sequence[str], default: str) -> str | None:
     """Return the offered media type that an Accept header prefers, or None when none fits.
 
+    A type may be offered a second time with a parameter, such as `application/json;verbose=true`;
+    a header that names this parameter too gets that one.
+
     Args:
         accept: The header: one type or a list with quality values (RFC 9110, section 12.5.1).
         offered: What can be answered, best first.
@@ -60,14 +63,26 @@ def negotiate(accept: str | None, offered: Sequence[str], default: str) -> str |
     for wanted in ranked:
         if wanted.name in refused:
             continue
-        if wanted.name in offered:
-            return wanted.name
+        if (found := _best_of_name(wanted, offered)) is not None:
+            return found
         if wanted.name.endswith("/*"):
             family = wanted.name.removesuffix("*").removeprefix("*/")
             for candidate in (default, *offered):
                 if candidate.startswith(family) and candidate not in refused:
                     return candidate
     return None
+
+
+def _best_of_name(wanted: MediaType, offered: Sequence[str]) -> str | None:
+    """Return the offered type of the wanted name that meets most of its parameters and has no other."""
+    asked = wanted.parameters.items()
+    fitting = {
+        one: len(media.parameters)
+        for one in offered
+        for media in [parse(one)]
+        if media.name == wanted.name and media.parameters.items() <= asked
+    }
+    return max(fitting, key=lambda one: fitting[one], default=None)
 
 
 def _quality(media: MediaType) -> float:

@@ -20,7 +20,8 @@ class Predictor(Protocol[Request, Answer]):
     request_types: tuple[str, ...]
     """Media types `decode` reads, the usual one first."""
     answer_types: tuple[str, ...]
-    """Media types `encode` writes, the usual one first."""
+    """Media types `encode` writes, the usual one first; a second time with a parameter where that
+    changes the answer, such as `application/json;verbose=true`."""
 
     def answer_type_for(self, request_type: str) -> str:
         """Return the media type to answer with when the client does not say."""

@@ -35,6 +35,21 @@ class Lines:
 
 
 @dataclass(frozen=True)
+class Histogram:
+    """How often values fall between edges, for several kinds of them over the same bins."""
+
+    kind: ClassVar[str] = "histogram"
+    title: str
+    x_label: str
+    y_label: str
+    edges: Sequence[float | None]
+    """One more than bins, rising."""
+    series: Mapping[str, Sequence[float | None]]
+    """By name the count of each bin; a kind with a different total is drawn as it is."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class FanPanel:
     """One forecast against the truth. Times are ISO 8601 text; None is a missing value."""
 
@@ -57,7 +72,7 @@ class Fans:
     note: str = ""
 
 
-Figure = Table | Lines | Fans
+Figure = Table | Lines | Histogram | Fans
 
 
 @dataclass(frozen=True)

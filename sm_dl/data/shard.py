@@ -90,12 +90,12 @@ def _permuted(words: WordArray, keys: WordArray, num_bits: int) -> WordArray:
     masks = (np.uint64(1) << widths) - np.uint64(1)
     left, right = words >> widths[1], words & masks[1]
     for number, key in enumerate(keys):  # an even number: the halves end where they began
-        left, right = right, left ^ (_mixed(right ^ key) & masks[number % 2])
+        left, right = right, left ^ (mixed(right ^ key) & masks[number % 2])
     permuted: WordArray = left << widths[1] | right
     return permuted
 
 
-def _mixed(words: WordArray) -> WordArray:
+def mixed(words: WordArray) -> WordArray:
     """Return well-mixed bits of each word: the finalizer of SplitMix64 (Steele et al., 2014)."""
     words = (words ^ words >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ words >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)

@@ -8,9 +8,9 @@ import jinja2
 from markupsafe import Markup
 
 from sm_dl import __version__
-from sm_dl.contract.figures import FanPanel, Fans, Figure, Lines, Table
+from sm_dl.contract.figures import FanPanel, Fans, Figure, Histogram, Lines, Table
 from sm_dl.files import write_atomically
-from sm_dl.reports import fans, lines, numerals
+from sm_dl.reports import fans, histogram, lines, numerals
 from sm_dl.reports.read import read_report
 from sm_dl.reports.style import BAND_OPACITY, DARK, LIGHT, NARROW, PANEL, WIDE
 
@@ -63,6 +63,8 @@ def _section(figure: Figure, prefixes: Iterator[str]) -> dict[str, Any]:
             return section | _table(figure)
         case Lines():
             return section | _lines(figure, prefixes)
+        case Histogram():
+            return section | _histogram(figure, prefixes)
         case Fans():
             return section | _fans(figure, prefixes)
 
@@ -104,6 +106,20 @@ def _lines(figure: Lines, prefixes: Iterator[str]) -> dict[str, Any]:
         "x_label": figure.x_label,
         "y_label": figure.y_label,
         "is_logarithmic": lines.is_logarithmic(figure),
+    }
+
+
+def _histogram(figure: Histogram, prefixes: Iterator[str]) -> dict[str, Any]:
+    if not histogram.has_values(figure):
+        return {"charts": {}}
+    return {
+        "charts": {
+            "wide": Markup(histogram.chart(figure, WIDE, next(prefixes))),  # noqa: S704 - our own SVG
+            "narrow": Markup(histogram.chart(figure, NARROW, next(prefixes))),  # noqa: S704
+        },
+        "legend": [{"name": name, "colour": colour} for name, colour in histogram.colours(figure)],
+        "x_label": figure.x_label,
+        "y_label": figure.y_label,
     }
 
 

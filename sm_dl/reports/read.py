@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from sm_dl.contract.figures import FanPanel, Fans, Figure, Lines, Report, Table
+from sm_dl.contract.figures import FanPanel, Fans, Figure, Histogram, Lines, Report, Table
 from sm_dl.errors import UserError, shown
 
 DATA_FILE = "report.json"
@@ -42,6 +42,8 @@ def _figure(values: Mapping[str, Any]) -> Figure:
             return _record(Table, values)
         case Lines.kind:
             return _record(Lines, values)
+        case Histogram.kind:
+            return _record(Histogram, values)
         case Fans.kind:
             panels = [_record(FanPanel, panel) for panel in values["panels"]]
             return _record(Fans, {**values, "panels": panels})

@@ -123,7 +123,8 @@ def decode(predictor: Predictor[Request, Any], call: Call, terms: Terms) -> Requ
 
 def encode(predictor: Predictor[Any, Answer], answer: Answer, terms: Terms) -> Response:
     """Return one answer in the type that was agreed on."""
-    return Response(HTTPStatus.OK, predictor.encode(answer, terms.answer_type), terms.answer_type)
+    body = predictor.encode(answer, terms.answer_type)
+    return Response(HTTPStatus.OK, body, parse(terms.answer_type).name)
 
 
 def failed(call: Call, error: BaseException) -> Response:
