@@ -172,6 +172,7 @@ def mxnet_optimizer(  # noqa: PLR0913 - one keyword per hyperparameter
     epsilon: float = 1e-8,
     rescale: float = 1.0,
     clip: float = math.inf,
+    kind: type[MXNetOptimizer] = MXNetOptimizer,
 ) -> MXNetOptimizer:
     """Return an optimizer over all parameters of a module.
 
@@ -187,6 +188,7 @@ def mxnet_optimizer(  # noqa: PLR0913 - one keyword per hyperparameter
         epsilon: Of adam and rmsprop; the other two have their own.
         rescale: What gradients are multiplied by first.
         clip: The largest absolute value of a component of a gradient.
+        kind: The class, e.g. `row_updates.RowOptimizer` for tables with sparse gradients.
     """
     decayed = {id(one) for one in decaying(module)}
     parameters = [one for one in module.parameters() if one.requires_grad]
@@ -194,7 +196,7 @@ def mxnet_optimizer(  # noqa: PLR0913 - one keyword per hyperparameter
         {"params": [one for one in parameters if id(one) in decayed], "weight_decay": weight_decay},
         {"params": [one for one in parameters if id(one) not in decayed], "weight_decay": 0.0},
     ]
-    return MXNetOptimizer(
+    return kind(
         [group for group in groups if group["params"]],
         name,
         lr=learning_rate,
