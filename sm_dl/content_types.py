@@ -7,6 +7,8 @@ JSON = "application/json"
 JSON_LINES = "application/jsonlines"
 PARQUET = "application/x-parquet"
 CSV = "text/csv"
+PLAIN_TEXT = "text/plain"
+RECORDIO_PROTOBUF = "application/x-recordio-protobuf"
 
 ALIASES = {
     "json": JSON_LINES,  # a channel's shorthand: a training file is never one JSON document

@@ -72,7 +72,43 @@ class Fans:
     note: str = ""
 
 
-Figure = Table | Lines | Histogram | Fans
+@dataclass(frozen=True)
+class BarPanel:
+    """One list of names with a length each, e.g. the top words of a topic."""
+
+    title: str
+    labels: Sequence[str]
+    values: Sequence[float | None]
+    """Not negative, one for each label."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Small multiples of horizontal bars; the lengths of one panel compare, panels do not."""
+
+    kind: ClassVar[str] = "bars"
+    title: str
+    panels: Sequence[BarPanel]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Points on a plane, in named groups, one of which may be the background of the others."""
+
+    kind: ClassVar[str] = "scatter"
+    title: str
+    x_label: str
+    y_label: str
+    groups: Mapping[str, Sequence[Sequence[float | None]]]
+    """Name to points, each of them x and y."""
+    rest: str = ""
+    """Name of the group that is background."""
+    note: str = ""
+
+
+Figure = Table | Lines | Histogram | Fans | Bars | Scatter
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from sm_dl.content_types import CSV, JSON, JSON_LINES, PARQUET, parse
+from sm_dl.content_types import CSV, JSON, JSON_LINES, PARQUET, RECORDIO_PROTOBUF, parse
 from sm_dl.data.pipe import TIMEOUT_S, open_fifo
 from sm_dl.data.s3 import ObjectAddress, list_objects, open_object
 from sm_dl.data.shard import share_of_host
@@ -31,6 +31,7 @@ FORMATS = {
     ".parquet": PARQUET,
     ".csv": CSV,
     ".csv.gz": CSV,
+    ".pbr": RECORDIO_PROTOBUF,
 }
 """Media type by file extension."""
 

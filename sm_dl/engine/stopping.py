@@ -87,3 +87,81 @@ class Patience:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what a checkpoint kept."""
         self._epoch, self._loss = state["epoch"], state["loss"]
+
+
+class PatienceWindow:
+    """The service's early stopping in NTM and Object2Vec, as its logs show it (ntm spec 1.6).
+
+    From the epoch on that has `num_epochs` epochs before it, an epoch is bad when its loss is not
+    lower by `tolerance` than the lowest of those: an absolute difference. A good one sets the count
+    of bad epochs to zero; training ends when the count is greater than `num_epochs`. What is kept is
+    the epoch of the lowest loss of all.
+
+    Differs from the service's guide, which calls the tolerance relative.
+    """
+
+    is_picking = True
+
+    def __init__(self, num_epochs: int, tolerance: float, watched: str = LOSS) -> None:
+        """Say how many epochs, the difference, and the figure that is watched."""
+        self.watched = watched
+        self._num_epochs, self._tolerance = num_epochs, tolerance
+        self._losses: list[float] = []
+        self._num_bad = 0
+        self._best_epoch, self._best_loss = -1, math.inf
+        self.words: list[str] = []
+        """The service's lines about the last epoch, for the narrator to print."""
+
+    def judge(self, epoch: int, value: float) -> bool:
+        """Return whether the loss is lower than ever."""
+        self.words = []
+        window = self._losses[-self._num_epochs :]
+        if len(window) == self._num_epochs:
+            self._compare(window, value)
+        self._losses = [*window, value]
+        is_best = value < self._best_loss or self._best_epoch < 0
+        if is_best:
+            self._best_epoch, self._best_loss = epoch, value
+        return is_best
+
+    def _compare(self, window: list[float], value: float) -> None:
+        drop = min(window) - value
+        self.words.append(
+            f"patience losses:{window} min patience loss:{min(window)} current loss:{value} "
+            f"absolute loss difference:{abs(drop)}"
+        )
+        if drop >= self._tolerance:
+            self._num_bad = 0
+            return
+        self._num_bad += 1
+        self.words.append(f"Bad epoch: loss has not improved (enough). Bad count:{self._num_bad}")
+        if self._num_bad > self._num_epochs:
+            self.words += [
+                "Bad epochs exceeded patience. Stopping training early!",
+                "Early stop condition met. Stopping training.",
+            ]
+
+    def is_over(self, last_epoch: int) -> bool:  # noqa: ARG002 - the count says it
+        """Return whether there were too many bad epochs."""
+        return self._num_bad > self._num_epochs
+
+    def last_words(self) -> str:
+        """Return the service's line about the model that is left; epochs count from 1 there."""
+        return (
+            f"Best model based on early stopping at epoch {self._best_epoch + 1}. "
+            f"Best loss: {self._best_loss}"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {
+            "losses": list(self._losses),
+            "num_bad": self._num_bad,
+            "epoch": self._best_epoch,
+            "loss": self._best_loss,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what a checkpoint kept."""
+        self._losses, self._num_bad = list(state["losses"]), state["num_bad"]
+        self._best_epoch, self._best_loss = state["epoch"], state["loss"]

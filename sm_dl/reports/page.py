@@ -8,11 +8,11 @@ import jinja2
 from markupsafe import Markup
 
 from sm_dl import __version__
-from sm_dl.contract.figures import FanPanel, Fans, Figure, Histogram, Lines, Table
+from sm_dl.contract.figures import Bars, FanPanel, Fans, Figure, Histogram, Lines, Scatter, Table
 from sm_dl.files import write_atomically
-from sm_dl.reports import fans, histogram, lines, numerals
+from sm_dl.reports import bars, fans, histogram, lines, numerals, scatter
 from sm_dl.reports.read import read_report
-from sm_dl.reports.style import BAND_OPACITY, DARK, LIGHT, NARROW, PANEL, WIDE
+from sm_dl.reports.style import BAND_OPACITY, DARK, LIGHT, NARROW, PANEL, SQUARE, TALL, WIDE
 
 PAGE_FILE = "index.html"
 TEMPLATE = "page.html.jinja"
@@ -67,6 +67,10 @@ def _section(figure: Figure, prefixes: Iterator[str]) -> dict[str, Any]:
             return section | _histogram(figure, prefixes)
         case Fans():
             return section | _fans(figure, prefixes)
+        case Bars():
+            return section | {"panels": bars.panels(figure)}
+        case Scatter():
+            return section | _scatter(figure, prefixes)
 
 
 def _table(figure: Table) -> dict[str, Any]:
@@ -118,6 +122,20 @@ def _histogram(figure: Histogram, prefixes: Iterator[str]) -> dict[str, Any]:
             "narrow": Markup(histogram.chart(figure, NARROW, next(prefixes))),  # noqa: S704
         },
         "legend": [{"name": name, "colour": colour} for name, colour in histogram.colours(figure)],
+        "x_label": figure.x_label,
+        "y_label": figure.y_label,
+    }
+
+
+def _scatter(figure: Scatter, prefixes: Iterator[str]) -> dict[str, Any]:
+    if not scatter.has_values(figure):
+        return {"charts": {}}
+    return {
+        "charts": {
+            "wide": Markup(scatter.chart(figure, TALL, next(prefixes))),  # noqa: S704 - our own SVG
+            "narrow": Markup(scatter.chart(figure, SQUARE, next(prefixes))),  # noqa: S704
+        },
+        "legend": [{"name": name, "colour": colour} for name, colour in scatter.colours(figure)],
         "x_label": figure.x_label,
         "y_label": figure.y_label,
     }

@@ -7,7 +7,18 @@ from typing import Any, TypeVar
 
 import orjson
 
-from sm_dl.contract.figures import FanPanel, Fans, Figure, Histogram, Lines, Report, Table
+from sm_dl.contract.figures import (
+    BarPanel,
+    Bars,
+    FanPanel,
+    Fans,
+    Figure,
+    Histogram,
+    Lines,
+    Report,
+    Scatter,
+    Table,
+)
 from sm_dl.errors import UserError, shown
 
 DATA_FILE = "report.json"
@@ -47,6 +58,11 @@ def _figure(values: Mapping[str, Any]) -> Figure:
         case Fans.kind:
             panels = [_record(FanPanel, panel) for panel in values["panels"]]
             return _record(Fans, {**values, "panels": panels})
+        case Bars.kind:
+            bars = [_record(BarPanel, panel) for panel in values["panels"]]
+            return _record(Bars, {**values, "panels": bars})
+        case Scatter.kind:
+            return _record(Scatter, values)
         case kind:
             raise ValueError(f"figure kind {kind!r}")
 

@@ -56,6 +56,9 @@ class Size:
 WIDE, NARROW, PANEL = Size(980, 320), Size(380, 260), Size(450, 236)
 """A figure across the page, the same on a phone, and one of several panels."""
 
+TALL, SQUARE = Size(980, 560), Size(380, 360)
+"""A map across the page, and on a phone: it needs as much height as width."""
+
 UNITS_PER_INCH = 72
 """What matplotlib writes: at this many units an inch, one unit is one CSS pixel."""
 

@@ -41,7 +41,7 @@ def negative_log_likelihood(
 
 class _NegativeLogLikelihood(torch.autograd.Function):
     @staticmethod
-    def forward(  # noqa: PLR0913 - torch's own calling convention
+    def forward(
         ctx: Any,  # noqa: ANN401 - torch's own
         topics_BK: Tensor,
         weight_VK: Tensor,
@@ -49,28 +49,14 @@ class _NegativeLogLikelihood(torch.autograd.Function):
         share_B: Tensor,
         bags: Bags,
     ) -> Tensor:
-        pieces = list(_pieces(bags, len(bias_V)))
-        seen_B = torch.zeros_like(share_B)  # sum of x_v (W z + b)_v
-        normalizer_B = torch.full_like(share_B, -torch.inf)  # logsumexp so far
-        probabilities_BC = topics_BK.new_empty(0)
-        for piece in pieces:
-            scores_BC = _scores(topics_BK, weight_VK, bias_V, piece)
-            at = scores_BC.view(-1)[piece.places]
-            seen_B.index_add_(0, piece.rows, at * piece.counts)
-            largest_B = scores_BC.amax(1)
-            probabilities_BC = torch.softmax(scores_BC, 1)
-            # the largest probability is at least 1 / C: its logarithm loses nothing
-            logsum_B = largest_B - probabilities_BC.amax(1).log()
-            normalizer_B = torch.logaddexp(normalizer_B, logsum_B)
-        total = (share_B * (bags.lengths_B * normalizer_B - seen_B)).sum()
+        decoder = _Decoder(topics_BK, weight_VK, bias_V, list(_pieces(bags, len(bias_V))))
+        factor_B = share_B * bags.lengths_B
+        seen_B, normalizer_B, probabilities_BC = _forward(decoder)
         if any(ctx.needs_input_grad):
-            ctx.save_for_backward(
-                *_gradients(
-                    topics_BK, weight_VK, bias_V, share_B, bags, pieces, normalizer_B,
-                    probabilities_BC if len(pieces) == 1 else None,
-                )
-            )  # fmt: skip
-        return total
+            at_hand = probabilities_BC if len(decoder.pieces) == 1 else None
+            inverse_B = torch.where(bags.lengths_B > 0, 1 / bags.lengths_B, 0.0)
+            ctx.save_for_backward(*_gradients(decoder, factor_B, inverse_B, normalizer_B, at_hand))
+        return torch.dot(factor_B, normalizer_B) - torch.dot(share_B, seen_B)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
@@ -103,17 +89,40 @@ def _pieces(bags: Bags, num_words: int) -> Iterator[_Piece]:
         yield _Piece(slice(first, last), places, rows, bags.counts_W[inside])
 
 
-def _scores(topics_BK: Tensor, weight_VK: Tensor, bias_V: Tensor, piece: _Piece) -> Tensor:
-    return torch.addmm(bias_V[piece.columns], topics_BK, weight_VK[piece.columns].t())
+@dataclass(frozen=True)
+class _Decoder:
+    """What scores are made of, and the pieces they are made in."""
+
+    topics_BK: Tensor
+    weight_VK: Tensor
+    bias_V: Tensor
+    pieces: list[_Piece]
+
+    def scores(self, piece: _Piece) -> Tensor:
+        """Return W z + b of some columns."""
+        weight_CK = self.weight_VK[piece.columns]
+        return torch.addmm(self.bias_V[piece.columns], self.topics_BK, weight_CK.t())
 
 
-def _gradients(  # noqa: PLR0913 - everything forward has
-    topics_BK: Tensor,
-    weight_VK: Tensor,
-    bias_V: Tensor,
-    share_B: Tensor,
-    bags: Bags,
-    pieces: list[_Piece],
+def _forward(decoder: _Decoder) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the sum of x_v (W z + b)_v and the logsumexp of each document, and the last softmax."""
+    seen_B = decoder.topics_BK.new_zeros(len(decoder.topics_BK))
+    normalizer_B = torch.full_like(seen_B, -torch.inf)
+    probabilities_BC = seen_B
+    for piece in decoder.pieces:
+        scores_BC = decoder.scores(piece)
+        seen_B.index_add_(0, piece.rows, scores_BC.view(-1)[piece.places] * piece.counts)
+        largest_B = scores_BC.amax(1)
+        probabilities_BC = torch.softmax(scores_BC, 1)
+        # the largest probability is at least 1 / C: its logarithm loses nothing
+        normalizer_B = torch.logaddexp(normalizer_B, largest_B - probabilities_BC.amax(1).log())
+    return seen_B, normalizer_B, probabilities_BC
+
+
+def _gradients(
+    decoder: _Decoder,
+    factor_B: Tensor,
+    inverse_B: Tensor,
     normalizer_B: Tensor,
     probabilities_BC: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -121,20 +130,25 @@ def _gradients(  # noqa: PLR0913 - everything forward has
 
     With a = share N, the gradient of the scores is a (p - x / N): the factor is put on the small
     matrices beside it, so that the large one is only read.
+
+    Args:
+        decoder: What scores are made of.
+        factor_B: a.
+        inverse_B: 1 / N.
+        normalizer_B: logsumexp of the scores.
+        probabilities_BC: p, where one piece is all there is; else it is computed again.
     """
-    factor_B1 = (share_B * bags.lengths_B).unsqueeze(1)
-    inverse_B = torch.where(bags.lengths_B > 0, 1 / bags.lengths_B, 0.0)
-    topics_and_one = torch.cat([topics_BK * factor_B1, factor_B1], dim=1)
-    by_topics_BK = torch.zeros_like(topics_BK)
-    by_weight = topics_BK.new_empty(len(bias_V), topics_and_one.shape[1])
-    for piece in pieces:
+    factor_B1 = factor_B.unsqueeze(1)
+    topics_and_one = torch.cat([decoder.topics_BK * factor_B1, factor_B1], dim=1)
+    by_topics_BK = torch.zeros_like(decoder.topics_BK)
+    by_weight = factor_B.new_empty(len(decoder.bias_V), topics_and_one.shape[1])
+    for piece in decoder.pieces:
         if probabilities_BC is None:
-            scores_BC = _scores(topics_BK, weight_VK, bias_V, piece)
-            probabilities_BC = scores_BC.sub_(normalizer_B.unsqueeze(1)).exp_()
+            probabilities_BC = decoder.scores(piece).sub_(normalizer_B.unsqueeze(1)).exp_()
         probabilities_BC.view(-1).index_add_(
             0, piece.places, piece.counts * inverse_B[piece.rows], alpha=-1
         )
-        by_topics_BK.addmm_(probabilities_BC, weight_VK[piece.columns])
+        by_topics_BK.addmm_(probabilities_BC, decoder.weight_VK[piece.columns])
         torch.mm(probabilities_BC.t(), topics_and_one, out=by_weight[piece.columns])
         probabilities_BC = None
     return by_topics_BK.mul_(factor_B1), by_weight[:, :-1], by_weight[:, -1]

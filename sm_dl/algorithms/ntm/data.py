@@ -1,0 +1,83 @@
+"""Channels to documents (spec section 3): protobuf records dense or sparse, and dense CSV."""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+
+from sm_dl.algorithms.ntm.documents import Documents, joined
+from sm_dl.algorithms.ntm.entries import Entries, checked, entries_of_matrix, entries_of_records
+from sm_dl.content_types import CSV, RECORDIO_PROTOBUF
+from sm_dl.data.bad_records import BadRecords
+from sm_dl.data.compression import explained, opened_plain
+from sm_dl.data.csv_table import label_size_of, read_csv
+from sm_dl.data.protobuf.read import read_batches
+from sm_dl.data.source import NamedBytes, byte_source
+from sm_dl.errors import UserError
+from sm_dl.job.job import ChannelSource, Hosts
+
+logger = logging.getLogger(__name__)
+
+
+def read_documents(
+    source: ChannelSource, num_words: int, *, hosts: Hosts, bad: BadRecords | None = None
+) -> Documents:
+    """Return the documents of a channel that have words, in the order of its files.
+
+    They are held in memory, 8 bytes for each different word of a document, and no dense row
+    outlives the few thousand read together with it.
+
+    Args:
+        source: The channel.
+        num_words: Size of the vocabulary.
+        hosts: Of a `ShardedByS3Key` channel each reads its own share.
+        bad: May leave out records that are no document; without it the first one is refused.
+    Raises:
+        UserError: A record is no document, or none has a word.
+    """
+    bad = bad or BadRecords()
+    label_size = label_size_of(source.content_type, default=0)
+    parts: list[Documents] = []
+    num_read = 0
+    host = (hosts.rank, len(hosts.names))
+    for file in byte_source(source, (RECORDIO_PROTOBUF, CSV), host=host).next_epoch():
+        read = entries_of_csv(file, num_words, label_size)
+        if file.media_type == RECORDIO_PROTOBUF:
+            read = _records(file, num_words, bad)
+        for entries in read:
+            documents = checked(entries, num_words, bad)
+            num_read += len(documents)
+            parts.append(documents.take(np.flatnonzero(np.diff(documents.starts))))
+    found = joined(parts) if parts else None
+    if found is None or not len(found):
+        raise UserError(
+            f"channel {source.name}: expected at least one document with words; "
+            f"got {num_read} documents without any."
+        )
+    if len(found) < num_read:
+        logger.warning(
+            "channel %s: %d of %d documents have no words, and are left out.",
+            source.name, num_read - len(found), num_read,
+        )  # fmt: skip
+    logger.info(
+        "%s data: %d documents of %s words, %d of them different in each on average",
+        source.name, len(found), f"{found.lengths().sum(dtype=np.float64):.15g}",
+        round(len(found.words) / len(found)),
+    )  # fmt: skip
+    return found
+
+
+def _records(file: NamedBytes, num_words: int, bad: BadRecords) -> Iterator[Entries]:
+    with explained(file, lambda: "some records"), opened_plain(file) as stream:
+        for batch in read_batches(stream, file.name):
+            yield entries_of_records(batch, num_words, bad)
+
+
+def entries_of_csv(file: NamedBytes, num_words: int, label_size: int) -> Iterator[Entries]:
+    """Yield the counts of a CSV file: dense rows, behind `label_size` columns that are dropped."""
+    for columns in read_csv(file, "number", label_size + num_words):
+        rows = np.empty((len(columns), num_words))
+        for word in range(num_words):
+            column = columns.batch.column(label_size + word)
+            rows[:, word] = column.to_numpy(zero_copy_only=False)
+        yield entries_of_matrix(rows, columns.place)
