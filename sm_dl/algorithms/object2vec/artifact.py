@@ -102,7 +102,9 @@ def _check(shape: NetworkShape) -> None:
         if side.network not in DEFAULT_LAYERS:
             raise ValueError(f"network {side.network!r} is unknown")
         sizes += [side.vocab_size, side.max_seq_len, side.token_dim, side.dim, side.filter_width]
-        if side.layers not in range(5) or (side.layers == 0) != (side.network == "pooled_embedding"):
+        if side.layers not in range(5) or (side.layers == 0) != (
+            side.network == "pooled_embedding"
+        ):
             raise ValueError("a number of layers is out of range")
     if min(sizes) < 1 or max(sizes) > LARGEST or not 0 <= shape.mlp_layers <= 10:
         raise ValueError("a size is out of range")

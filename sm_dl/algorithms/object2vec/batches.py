@@ -76,9 +76,7 @@ class _Gatherer:
             else:  # fewer pairs than ranks: all take part in the step, some with nothing to say
                 yield self._batch(epoch, slice(first, first + 1), place.device, weight=0)
 
-    def _batch(
-        self, epoch: Epoch, mine: slice, device: torch.device, *, weight: int
-    ) -> PairBatch:
+    def _batch(self, epoch: Epoch, mine: slice, device: torch.device, *, weight: int) -> PairBatch:
         in0, in1 = (
             side.take(torch.from_numpy(rows[mine]).to(device))
             for side, rows in zip(self._sides, (epoch.rows0, epoch.rows1), strict=True)

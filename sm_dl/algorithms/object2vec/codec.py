@@ -21,7 +21,9 @@ from sm_dl.errors import UserError, shown
 
 LENGTHS_PARAMETER = "infer_max_seqlens"
 MAX_LENGTH = 5000
-EXAMPLE = '{"instances": [{"in0": [6, 17], "in1": [16, 21]}]}, or in0 or in1 alone for its embedding'
+EXAMPLE = (
+    '{"instances": [{"in0": [6, 17], "in1": [16, 21]}]}, or in0 or in1 alone for its embedding'
+)
 
 Asked = tuple[Literal["in0", "in1"], ...]
 
@@ -104,7 +106,7 @@ class Reader:
             ]
         try:
             rows = Ragged.of(values)
-            is_good = rows.lengths_R.all() and 0 <= rows.tokens_N.min(initial=0)
+            is_good = rows.lengths.all() and rows.tokens_N.min(initial=0) >= 0
             if is_good and rows.tokens_N.max(initial=0) < side.vocab_size:
                 return rows
         except (TypeError, ValueError, OverflowError):

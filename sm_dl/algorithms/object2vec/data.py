@@ -5,7 +5,7 @@ One that is not is looked at line by line: then the first wrong line is named, o
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -93,19 +93,21 @@ def _cut(pairs: Pairs, rules: Rules, channel: str) -> Pairs:
 def _blocks_of_file(file: NamedBytes, rules: Rules, bad: BadRecords) -> Iterator[Pairs]:
     first = 1
     with explained(file, lambda: f"line {first}"), opened_plain(file) as stream:
-        for lines in _lines_of(stream, lambda: f"{file.name} line {first}"):
+        for lines in _lines_of(stream, file.name):
             yield _pairs_of(lines, file.name, first, rules, bad)
             first += len(lines)
 
 
-def _lines_of(stream: BinaryIO, place: Callable[[], str]) -> Iterator[list[bytes]]:
+def _lines_of(stream: BinaryIO, name: str) -> Iterator[list[bytes]]:
     """Yield whole lines, about a block of bytes at a time."""
     is_first = True
     while block := stream.read(BLOCK_BYTES):
         if not block.endswith(b"\n"):
             rest = stream.readline(MAX_LINE_BYTES + 1)
             if len(rest) > MAX_LINE_BYTES:
-                raise UserError(f"{place()}: expected at most {MAX_LINE_BYTES} bytes; got more.")
+                raise UserError(
+                    f"{name}: expected lines of at most {MAX_LINE_BYTES} bytes; got more."
+                )
             block += rest
         if is_first:
             block, is_first = block.removeprefix(BYTE_ORDER_MARK), False
@@ -139,7 +141,7 @@ def _arrays(records: Sequence[dict[str, Any]], rules: Rules) -> Pairs:
         if not len(rows):
             continue
         tokens_N = rows.tokens_N
-        if not rows.lengths_R.all() or tokens_N.min() < 0 or tokens_N.max() >= side.vocab_size:
+        if not rows.lengths.all() or tokens_N.min() < 0 or tokens_N.max() >= side.vocab_size:
             raise ValueError("a token is out of range")
     values = [record["label"] for record in records]
     if not set(map(type, values)) <= {int, float}:

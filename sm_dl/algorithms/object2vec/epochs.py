@@ -25,7 +25,7 @@ class Epoch:
     labels: Labels
 
 
-def draw_epoch(  # noqa: PLR0913 - what an epoch depends on
+def draw_epoch(
     pairs: Pairs, *, rate: int, bucket_width: int, batch_size: int, seed: int, epoch: int
 ) -> Epoch:
     """Return the pairs of one epoch: each given one once, and `rate` negatives for each.
@@ -62,7 +62,7 @@ def draw_epoch(  # noqa: PLR0913 - what an epoch depends on
 
 def by_length(pairs: Pairs) -> Epoch:
     """Return each pair once, those of similar lengths together."""
-    rows = np.lexsort((pairs.in1.lengths_R, pairs.in0.lengths_R))
+    rows = np.lexsort((pairs.in1.lengths, pairs.in0.lengths))
     return Epoch(rows, rows, pairs.labels[rows])
 
 
@@ -74,9 +74,11 @@ def _bucketed(
     Differs from the service, where the last batch of each bucket is filled up by repetition: here
     the pairs are sorted by bucket and cut into whole batches, which are shuffled.
     """
-    bucket0_P = (pairs.in0.lengths_R[drawn.rows0] - 1) // width
-    bucket1_P = (pairs.in1.lengths_R[drawn.rows1] - 1) // width
-    back_and_forth_P = np.where(bucket0_P % 2, -bucket1_P, bucket1_P)  # so that neighbours are alike
+    bucket0_P = (pairs.in0.lengths[drawn.rows0] - 1) // width
+    bucket1_P = (pairs.in1.lengths[drawn.rows1] - 1) // width
+    back_and_forth_P = np.where(
+        bucket0_P % 2, -bucket1_P, bucket1_P
+    )  # so that neighbours are alike
     order_P = np.lexsort((back_and_forth_P, bucket0_P))  # stable: random within a bucket
     order_P = np.roll(order_P, random.integers(len(order_P)))  # any lengths may be left over
     num_whole = len(order_P) // batch_size

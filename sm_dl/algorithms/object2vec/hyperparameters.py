@@ -145,3 +145,8 @@ class Object2VecHyperparameters(Hyperparameters):
     def num_outputs(self) -> int:
         """Return how many numbers the network gives for a pair."""
         return self.num_classes if self.output_layer == "softmax" else 1
+
+    @property
+    def has_sparse_rows(self) -> bool:
+        """Return whether a step reaches the rows of the token tables that its batch touches alone."""
+        return self.token_embedding_storage_type == "row_sparse"  # noqa: S105 - no password

@@ -8,7 +8,7 @@ Shape letters in this file: B = pairs, N = tokens, U = different tokens, E = wid
 vector, D = width of an encoding, X = width behind the comparator, C = outputs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,6 +21,11 @@ from sm_dl.algorithms.object2vec.sides import Side
 TOKEN_SCALE = 0.07
 """Token vectors start uniformly between minus and plus this, MXNet's default for any weight."""
 WIDTH_FACTORS = {"hadamard": 1, "concat": 2, "abs_diff": 1}
+COMPARATORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "hadamard": torch.mul,
+    "concat": lambda one_BD, two_BD: torch.cat([one_BD, two_BD], dim=1),
+    "abs_diff": lambda one_BD, two_BD: (one_BD - two_BD).abs(),
+}
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
@@ -79,9 +84,7 @@ class Object2VecNetwork(nn.Module):
     def compare(self, encoding0_BD: Tensor, encoding1_BD: Tensor) -> Tensor:
         """Return outputs of encoded pairs, shape (B, C)."""
         one_BD, two_BD = self.dropout(encoding0_BD), self.dropout(encoding1_BD)
-        outputs_BC: Tensor = self.output(
-            self.mlp(compared(one_BD, two_BD, self.shape.comparators))
-        )
+        outputs_BC: Tensor = self.output(self.mlp(compared(one_BD, two_BD, self.shape.comparators)))
         return outputs_BC
 
     def _looked_up(self, both: tuple[Sequences, Sequences]) -> list[tuple[Tensor, Sequences]]:
@@ -94,7 +97,7 @@ class Object2VecNetwork(nn.Module):
         # one look-up for both sides: the table then has one gradient, not two to be added up
         all_N = torch.cat([sequences.tokens_N for sequences in both])
         vectors_UE, placed = _vectors(self.tables[0], Sequences(all_N, both[0].lengths_B))
-        places = placed.tokens_N.split([len(sequences.tokens_N) for sequences in both])
+        places = placed.tokens_N.tensor_split([len(both[0].tokens_N)])
         return [
             (vectors_UE, sequences._replace(tokens_N=place_N))
             for sequences, place_N in zip(both, places, strict=True)
@@ -103,12 +106,7 @@ class Object2VecNetwork(nn.Module):
 
 def compared(one_BD: Tensor, two_BD: Tensor, comparators: Sequence[str]) -> Tensor:
     """Return encodings put together by each comparator in order, shape (B, X)."""
-    parts = {
-        "hadamard": lambda: one_BD * two_BD,
-        "concat": lambda: torch.cat([one_BD, two_BD], dim=1),
-        "abs_diff": lambda: (one_BD - two_BD).abs(),
-    }
-    return torch.cat([parts[name]() for name in comparators], dim=1)
+    return torch.cat([COMPARATORS[name](one_BD, two_BD) for name in comparators], dim=1)
 
 
 def _vectors(table: nn.Module, sequences: Sequences) -> tuple[Tensor, Sequences]:
@@ -122,7 +120,7 @@ def _vectors(table: nn.Module, sequences: Sequences) -> tuple[Tensor, Sequences]
 
 def _token_table(side: Side, *, is_sparse: bool) -> nn.Embedding:
     weight_VE = torch.empty(side.vocab_size, side.token_dim).uniform_(-TOKEN_SCALE, TOKEN_SCALE)
-    return nn.Embedding.from_pretrained(weight_VE, freeze=False, sparse=is_sparse)
+    return nn.Embedding(side.vocab_size, side.token_dim, sparse=is_sparse, _weight=weight_VE)
 
 
 def _head(shape: NetworkShape) -> tuple[nn.Sequential, nn.Linear]:

@@ -109,7 +109,7 @@ class Object2VecPredictor:
     def embeddings(self, number: int, rows: Ragged) -> Vectors:
         """Return what encoder 0 or 1 makes of sequences, shape (R, D)."""
         result = np.empty((len(rows), self.network.shape.sides[number].dim), np.float32)
-        for chosen in _portions(rows.lengths_R):
+        for chosen in _portions(rows.lengths):
             encoding_BD = self.network.encode(number, self._sequences(rows.take(chosen)))
             result[chosen] = encoding_BD.cpu().numpy()
         return result
@@ -118,11 +118,9 @@ class Object2VecPredictor:
     def scores(self, in0: Ragged, in1: Ragged) -> Vectors:
         """Return class probabilities of pairs, or their one score, shape (R, C)."""
         result = np.empty((len(in0), self.network.shape.num_outputs), np.float32)
-        for chosen in _portions(np.maximum(in0.lengths_R, in1.lengths_R)):
+        for chosen in _portions(np.maximum(in0.lengths, in1.lengths)):
             one_BD, two_BD = (
-                self.network.encode(number, self._sequences(rows.take(chosen))).to(
-                    self.head_device
-                )
+                self.network.encode(number, self._sequences(rows.take(chosen))).to(self.head_device)
                 for number, rows in enumerate((in0, in1))
             )
             outputs_BC = self.network.compare(one_BD, two_BD)
@@ -131,24 +129,26 @@ class Object2VecPredictor:
 
     def _sequences(self, rows: Ragged) -> Sequences:
         tokens_N = torch.from_numpy(rows.tokens_N.astype(np.int64))
-        return Sequences(tokens_N, torch.from_numpy(rows.lengths_R)).to(self.device)
+        return Sequences(tokens_N, torch.from_numpy(rows.lengths)).to(self.device)
 
 
 def _probabilities(outputs_BC: Tensor) -> Tensor:
     return outputs_BC if outputs_BC.shape[1] == 1 else outputs_BC.softmax(dim=1)
 
 
-def _portions(lengths_R: Indices) -> list[Indices]:
+def _portions(lengths: Indices) -> list[Indices]:
     """Return the rows of each sweep: of similar length, and their number a multiple of `ROW_STEP`.
 
     The first row of a sweep is repeated to fill it up.
     """
-    order = np.argsort(lengths_R, kind="stable")
+    order = np.argsort(lengths, kind="stable")
     portions = []
     first = 0
     while first < len(order):
         stop = min(first + ROWS_AT_ONCE, len(order))
-        while stop - first > ROW_STEP and (stop - first) * lengths_R[order[stop - 1]] > TOKENS_AT_ONCE:
+        while (
+            stop - first > ROW_STEP and (stop - first) * lengths[order[stop - 1]] > TOKENS_AT_ONCE
+        ):
             stop = first + (stop - first) // 2
         chosen = order[first:stop]
         missing = -len(chosen) % ROW_STEP

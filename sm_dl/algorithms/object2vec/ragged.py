@@ -29,7 +29,7 @@ class Ragged:
         return self.tokens_N[self.offsets[row] : self.offsets[row + 1]]
 
     @property
-    def lengths_R(self) -> Indices:
+    def lengths(self) -> Indices:
         """Return the tokens of each row."""
         return np.diff(self.offsets)
 
@@ -45,27 +45,27 @@ class Ragged:
             raise TypeError("a row is no list")
         if not set(map(type, chain.from_iterable(rows))) <= {int}:
             raise TypeError("a token is no integer")
-        lengths_R = np.fromiter(map(len, rows), np.int64, len(rows))
-        offsets = _offsets(lengths_R)
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        offsets = _offsets(lengths)
         tokens_N = np.fromiter(chain.from_iterable(rows), np.int32, int(offsets[-1]))
         return cls(tokens_N, offsets)
 
     def take(self, rows: Indices) -> "Ragged":
         """Return some rows, in the order given; a row may be asked for several times."""
-        lengths = self.lengths_R[rows]
+        lengths = self.lengths[rows]
         offsets = _offsets(lengths)
         shifts = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths)
         return Ragged(self.tokens_N[shifts + np.arange(len(shifts))], offsets)
 
     def cut(self, max_length: int) -> tuple["Ragged", int]:
         """Return the rows without what lies beyond a length, and how many were longer."""
-        lengths_R = self.lengths_R
-        num_cut = int((lengths_R > max_length).sum())
+        lengths = self.lengths
+        num_cut = int((lengths > max_length).sum())
         if not num_cut:
             return self, 0
-        starts_N = np.repeat(self.offsets[:-1], lengths_R)
+        starts_N = np.repeat(self.offsets[:-1], lengths)
         is_kept_N = np.arange(len(self.tokens_N)) - starts_N < max_length
-        kept = _offsets(np.minimum(lengths_R, max_length))
+        kept = _offsets(np.minimum(lengths, max_length))
         return Ragged(self.tokens_N[is_kept_N], kept), num_cut
 
     def distinct(self) -> tuple[Indices, Indices]:
@@ -73,7 +73,7 @@ class Ragged:
 
         Rows that occur equally often stand in the order of their first rows.
         """
-        width = int(self.lengths_R.max(initial=0))
+        width = int(self.lengths.max(initial=0))
         if width == 0 or len(self) == 0:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         data = self.tokens_N.tobytes()
@@ -97,7 +97,7 @@ class Ragged:
 
 def joined(parts: Sequence[Ragged]) -> Ragged:
     """Return the rows of several, one behind the other."""
-    lengths = [part.lengths_R for part in parts]
+    lengths = [part.lengths for part in parts]
     tokens = [part.tokens_N for part in parts]
     return Ragged(
         np.concatenate([np.zeros(0, np.int32), *tokens]),
@@ -105,5 +105,5 @@ def joined(parts: Sequence[Ragged]) -> Ragged:
     )
 
 
-def _offsets(lengths_R: Indices) -> Indices:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths_R)])
+def _offsets(lengths: Indices) -> Indices:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])

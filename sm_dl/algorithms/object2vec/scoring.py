@@ -41,7 +41,11 @@ class Tested:
 
 @torch.inference_mode()
 def score(
-    predictor: Object2VecPredictor, test: Pairs, train: Pairs, log: MetricLog, batch_size: int = BATCH_SIZE
+    predictor: Object2VecPredictor,
+    test: Pairs,
+    train: Pairs,
+    log: MetricLog,
+    batch_size: int = BATCH_SIZE,
 ) -> Tested:
     """Return the scores of the test channel, and print them."""
     network, sums, answers = predictor.network, Sums(), []
@@ -78,7 +82,9 @@ def pearson(one_R: npt.NDArray[np.float64], two_R: npt.NDArray[np.float64]) -> f
 
 
 def _naive(
-    train_labels: npt.NDArray[np.float64], truth_R: npt.NDArray[np.float64], is_regression: bool  # noqa: FBT001
+    train_labels: npt.NDArray[np.float64],
+    truth_R: npt.NDArray[np.float64],
+    is_regression: bool,  # noqa: FBT001
 ) -> dict[str, float]:
     if is_regression:
         error = float(((truth_R - train_labels.mean()) ** 2).mean())

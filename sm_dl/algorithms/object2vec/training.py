@@ -115,10 +115,14 @@ def check_negative_sampling(hyperparameters: Object2VecHyperparameters, train: P
         logger.info("Negative sampling not used")
         return
     place = f"hyperparameter negative_sampling_rate: {rate}"
-    advice = "Set it to 0, or force_negative_sampling=true if label 0 is what you want for drawn pairs."
+    advice = (
+        "Set it to 0, or force_negative_sampling=true if label 0 is what you want for drawn pairs."
+    )
     if not hyperparameters.force_negative_sampling:
         if hyperparameters.output_layer != "softmax":
-            raise UserError(f"{place}: expected output_layer=softmax, since negatives are a class. {advice}")
+            raise UserError(
+                f"{place}: expected output_layer=softmax, since negatives are a class. {advice}"
+            )
         if (train.labels != 1).any():
             other = int(train.labels[train.labels != 1][0])
             raise UserError(
@@ -126,7 +130,9 @@ def check_negative_sampling(hyperparameters: Object2VecHyperparameters, train: P
             )
     if len(train) < 2:
         raise UserError(f"{place}: expected at least two pairs to draw from; got {len(train)}.")
-    logger.info("Negative sampling with rate %d: an epoch has %d pairs", rate, (1 + rate) * len(train))
+    logger.info(
+        "Negative sampling with rate %d: an epoch has %d pairs", rate, (1 + rate) * len(train)
+    )
 
 
 def build_network(
@@ -147,7 +153,7 @@ def build_network(
             mlp_activation=hyperparameters.mlp_activation,
             num_outputs=hyperparameters.num_outputs,
             dropout=hyperparameters.dropout,
-            has_sparse_rows=hyperparameters.token_embedding_storage_type == "row_sparse",
+            has_sparse_rows=hyperparameters.has_sparse_rows,
         )
     )
     if hyperparameters.output_layer == "mean_squared_error":
@@ -168,17 +174,16 @@ def load_pretrained(
         if side.vectors_file and words_of_side is not None:
             name = f"enc{number}_pretrained_embedding_file"
             file = auxiliary_file(auxiliary, side.vectors_file, name)
-            count = fill_table(table.weight, file, words_of_side, side)
-            table.weight.requires_grad_(not side.is_frozen)
+            (weight_VE,) = table.parameters()
+            count = fill_table(weight_VE, file, words_of_side, side)
+            weight_VE.requires_grad_(not side.is_frozen)
             logger.info(
                 "Encoder %d: %d pretrained vectors of %s, %s", number, count, file.name,
                 "frozen" if side.is_frozen else "trained on",
             )  # fmt: skip
 
 
-def identity(
-    hyperparameters: Object2VecHyperparameters, shape: NetworkShape
-) -> dict[str, object]:
+def identity(hyperparameters: Object2VecHyperparameters, shape: NetworkShape) -> dict[str, object]:
     """Return what two jobs must share for one to continue the other's checkpoint."""
     names = (
         "comparator_list", "dropout", "mlp_activation", "mlp_dim", "mlp_layers", "negative_sampling_rate",
@@ -191,6 +196,14 @@ def identity(
         **{
             f"{side.field}: {name}": getattr(side, name)
             for side in shape.sides
-            for name in ("network", "vocab_size", "max_seq_len", "token_dim", "layers", "filter_width", "dim")
+            for name in (
+                "network",
+                "vocab_size",
+                "max_seq_len",
+                "token_dim",
+                "layers",
+                "filter_width",
+                "dim",
+            )
         },
     }
