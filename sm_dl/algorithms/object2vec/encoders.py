@@ -30,6 +30,11 @@ class Sequences(NamedTuple):
         return Sequences(self.tokens_N.to(device), self.lengths_B.to(device))
 
 
+LENGTH_STEPS = {"hcnn": 8, "bilstm": 1, "pooled_embedding": 5000}
+"""Sequences whose lengths, divided by this and rounded up, are equal are encoded in the same way,
+bit for bit, whatever other lengths are in their batch (see `predictor.py`)."""
+
+
 def build_encoder(side: Side) -> nn.Module:
     """Return the encoder of a side, with fresh weights."""
     if side.network == "pooled_embedding":
@@ -68,7 +73,7 @@ class HierarchicalCNN(nn.Module):
 
     def forward(self, vectors_UE: Tensor, sequences: Sequences) -> Tensor:
         """Return encodings, shape (B, D), none of their numbers below 0."""
-        hidden_BTE, is_token_BT = padded(vectors_UE, sequences)
+        hidden_BTE, is_token_BT = padded(vectors_UE, sequences, LENGTH_STEPS["hcnn"])
         hidden_BDT, is_token_B1T = hidden_BTE.transpose(1, 2), is_token_BT.unsqueeze(1)
         largest = []
         for convolution in self.convolutions:
@@ -99,10 +104,14 @@ class BidirectionalLSTM(nn.Module):
         return hidden_BTD.masked_fill(~is_token_BT.unsqueeze(2), -torch.inf).amax(1)
 
 
-def padded(vectors_UE: Tensor, sequences: Sequences) -> tuple[Tensor, Tensor]:
-    """Return token vectors, shape (B, T, E), 0 behind the end, and which are tokens, shape (B, T)."""
+def padded(vectors_UE: Tensor, sequences: Sequences, step: int = 1) -> tuple[Tensor, Tensor]:
+    """Return token vectors, shape (B, T, E), 0 behind the end, and which are tokens, shape (B, T).
+
+    T is the longest length, rounded up to a multiple of `step`.
+    """
     lengths_B = sequences.lengths_B
-    steps_T = torch.arange(int(lengths_B.max()), device=lengths_B.device)
+    num_steps = -(-int(lengths_B.max()) // step) * step
+    steps_T = torch.arange(num_steps, device=lengths_B.device)
     is_token_BT = steps_T < lengths_B.unsqueeze(1)
     # a row of its own behind the vectors: id 0 is an ordinary token
     places_BT = torch.full_like(is_token_BT, len(vectors_UE), dtype=torch.int64)

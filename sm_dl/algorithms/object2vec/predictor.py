@@ -5,6 +5,7 @@ Shape letters in this file: R = rows, B = rows at once, C = outputs, D = width o
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from sm_dl.algorithms.object2vec import codec
 from sm_dl.algorithms.object2vec.codec import ObjectAnswer, ObjectRequest, Reader
-from sm_dl.algorithms.object2vec.encoders import Sequences
+from sm_dl.algorithms.object2vec.encoders import LENGTH_STEPS, Sequences
 from sm_dl.algorithms.object2vec.network import Object2VecNetwork
 from sm_dl.algorithms.object2vec.ragged import Indices, Ragged, joined
 from sm_dl.algorithms.object2vec.words import Words
@@ -22,8 +23,7 @@ from sm_dl.errors import UserError, shown
 
 MODE_VARIABLE = "INFERENCE_PREFERRED_MODE"
 MODES = ("embedding", "classification")
-ROWS_AT_ONCE = 256
-TOKENS_AT_ONCE = 1 << 14
+TOKENS_AT_ONCE = 1 << 12
 ROW_STEP = 16
 """Rows are computed in multiples of so many: a matrix product of other numbers of rows takes other
 kernels, with other last digits, and a request alone is to be answered as it is beside others."""
@@ -90,14 +90,12 @@ class Object2VecPredictor:
                 joined([request.sequences[number] for request in chosen.values()])
                 for number in range(len(fields))
             ]
-            if len(sides) == 2:
-                rows, key = self.scores(sides[0], sides[1]), "scores"
-            else:
-                rows, key = self.embeddings(int(fields[0][-1]), sides[0]), "embeddings"
+            is_pair = len(sides) == 2
+            rows = self.scores(*sides) if is_pair else self.embeddings(int(fields[0][-1]), *sides)
             first = 0
             for index, request in chosen.items():
                 part = rows[first : first + len(request)]
-                answers[index] = ObjectAnswer("scores" if key == "scores" else "embeddings", part)
+                answers[index] = ObjectAnswer("scores" if is_pair else "embeddings", part)
                 first += len(request)
         return [answers[index] for index in range(len(requests))]
 
@@ -108,8 +106,9 @@ class Object2VecPredictor:
     @torch.inference_mode()
     def embeddings(self, number: int, rows: Ragged) -> Vectors:
         """Return what encoder 0 or 1 makes of sequences, shape (R, D)."""
-        result = np.empty((len(rows), self.network.shape.sides[number].dim), np.float32)
-        for chosen in _portions(rows.lengths):
+        side = self.network.shape.sides[number]
+        result = np.empty((len(rows), side.dim), np.float32)
+        for chosen in _portions(rows.lengths, LENGTH_STEPS[side.network]):
             encoding_BD = self.network.encode(number, self._sequences(rows.take(chosen)))
             result[chosen] = encoding_BD.cpu().numpy()
         return result
@@ -117,11 +116,11 @@ class Object2VecPredictor:
     @torch.inference_mode()
     def scores(self, in0: Ragged, in1: Ragged) -> Vectors:
         """Return class probabilities of pairs, or their one score, shape (R, C)."""
+        encodings = (self.embeddings(0, in0), self.embeddings(1, in1))
         result = np.empty((len(in0), self.network.shape.num_outputs), np.float32)
-        for chosen in _portions(np.maximum(in0.lengths, in1.lengths)):
+        for chosen in _portions(np.ones(len(in0), np.int64), 1):
             one_BD, two_BD = (
-                self.network.encode(number, self._sequences(rows.take(chosen))).to(self.head_device)
-                for number, rows in enumerate((in0, in1))
+                torch.from_numpy(encoding[chosen]).to(self.head_device) for encoding in encodings
             )
             outputs_BC = self.network.compare(one_BD, two_BD)
             result[chosen] = _probabilities(outputs_BC).cpu().numpy()
@@ -136,22 +135,20 @@ def _probabilities(outputs_BC: Tensor) -> Tensor:
     return outputs_BC if outputs_BC.shape[1] == 1 else outputs_BC.softmax(dim=1)
 
 
-def _portions(lengths: Indices) -> list[Indices]:
-    """Return the rows of each sweep: of similar length, and their number a multiple of `ROW_STEP`.
+def _portions(lengths: Indices, length_step: int) -> list[Indices]:
+    """Return the rows of each sweep: of like lengths, and their number a multiple of `ROW_STEP`.
 
     The first row of a sweep is repeated to fill it up.
     """
     order = np.argsort(lengths, kind="stable")
+    group = -(-lengths[order] // length_step)
     portions = []
-    first = 0
-    while first < len(order):
-        stop = min(first + ROWS_AT_ONCE, len(order))
-        while (
-            stop - first > ROW_STEP and (stop - first) * lengths[order[stop - 1]] > TOKENS_AT_ONCE
-        ):
-            stop = first + (stop - first) // 2
-        chosen = order[first:stop]
-        missing = -len(chosen) % ROW_STEP
-        portions.append(np.concatenate([chosen, np.repeat(chosen[:1], missing)]))
-        first = stop
+    bounds = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(order)]
+    for first, stop in pairwise(bounds):
+        longest = int(lengths[order[stop - 1]]) if stop > first else 1
+        at_once = max(TOKENS_AT_ONCE // longest // ROW_STEP, 1) * ROW_STEP
+        for begin in range(first, stop, at_once):
+            chosen = order[begin : min(begin + at_once, stop)]
+            missing = -len(chosen) % ROW_STEP
+            portions.append(np.concatenate([chosen, np.repeat(chosen[:1], missing)]))
     return portions
