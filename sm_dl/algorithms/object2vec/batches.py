@@ -41,6 +41,8 @@ class RaggedTensors:
         """Start on the CPU, where nothing is copied."""
         self.tokens = torch.from_numpy(rows.tokens_N)
         self.offsets = torch.from_numpy(rows.offsets)
+        lengths = rows.lengths
+        self.common_length = int(lengths[0]) if (lengths == lengths[0]).all() else None
 
     def to(self, device: torch.device) -> None:
         """Move them."""
@@ -48,6 +50,9 @@ class RaggedTensors:
 
     def take(self, rows_B: Tensor) -> Sequences:
         """Return some rows, in the order given."""
+        if self.common_length is not None:  # a user and an item are a token each
+            tokens_N = self.tokens.view(-1, self.common_length)[rows_B].view(-1)
+            return Sequences(tokens_N.long(), torch.full_like(rows_B, self.common_length))
         starts_B = self.offsets[rows_B]
         lengths_B = self.offsets[rows_B + 1] - starts_B
         ends_B = lengths_B.cumsum(0)

@@ -49,6 +49,8 @@ class PooledEmbedding(nn.Module):
 
     def forward(self, vectors_UE: Tensor, sequences: Sequences) -> Tensor:
         """Return encodings, shape (B, E)."""
+        if len(sequences.tokens_N) == len(sequences.lengths_B):  # single tokens: nothing to add up
+            return embedding(sequences.tokens_N, vectors_UE)
         starts_B = sequences.lengths_B.cumsum(0) - sequences.lengths_B
         return embedding_bag(sequences.tokens_N, vectors_UE, starts_B, mode="mean")
 
@@ -66,8 +68,9 @@ class HierarchicalCNN(nn.Module):
         filters = [dim // layers] * (layers - 1)
         filters.append(dim - sum(filters))
         widths = [token_dim, *filters]
+        self.missing = 1 - filter_width % 2  # at the right, so that an even filter keeps the length
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(widths[layer], filters[layer], filter_width, padding="same")
+            nn.Conv1d(widths[layer], filters[layer], filter_width, padding=(filter_width - 1) // 2)
             for layer in range(layers)
         )
 
@@ -78,7 +81,7 @@ class HierarchicalCNN(nn.Module):
         largest = []
         for convolution in self.convolutions:
             # 0 behind the end: what the next layer sees there is what it sees before the start
-            hidden_BDT = convolution(hidden_BDT).relu() * is_token_B1T
+            hidden_BDT = convolution(pad(hidden_BDT, (0, self.missing))).relu() * is_token_B1T
             largest.append(hidden_BDT.amax(2))  # of a token, since no value is below 0
         return torch.cat(largest, dim=1)
 
