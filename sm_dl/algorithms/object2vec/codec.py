@@ -70,7 +70,7 @@ class Reader:
         places, records = _records(body, media)
         fields = _asked(places[0], records[0])
         for place, record in zip(places, records, strict=True):
-            if not isinstance(record, dict) or _asked(place, record) != fields:
+            if _asked(place, record) != fields:
                 raise UserError(
                     f"{place}: expected {' and '.join(fields)} as in {places[0]}; got {shown(record)}. "
                     "Ask for scores and embeddings in requests of their own."
