@@ -30,6 +30,11 @@ class Sequences(NamedTuple):
         return Sequences(self.tokens_N.to(device), self.lengths_B.to(device))
 
 
+def joined(one: Sequences, two: Sequences) -> Sequences:
+    """Return the sequences of two batches, one behind the other."""
+    return Sequences(*(torch.cat(parts) for parts in zip(one, two, strict=True)))
+
+
 LENGTH_STEPS = {"hcnn": 8, "bilstm": 1, "pooled_embedding": 5000}
 """Sequences whose lengths, divided by this and rounded up, are equal are encoded in the same way,
 bit for bit, whatever other lengths are in their batch (see `predictor.py`)."""

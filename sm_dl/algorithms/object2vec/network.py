@@ -15,7 +15,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from sm_dl.algorithms.object2vec.encoders import Sequences, build_encoder
+from sm_dl.algorithms.object2vec.encoders import PooledEmbedding, Sequences, build_encoder, joined
 from sm_dl.algorithms.object2vec.sides import Side
 
 TOKEN_SCALE = 0.07
@@ -67,13 +67,7 @@ class Object2VecNetwork(nn.Module):
 
     def forward(self, in0: Sequences, in1: Sequences) -> Tensor:
         """Return outputs of pairs, shape (B, C): logits of the classes, or one score."""
-        encoding0_BD, encoding1_BD = (
-            encoder(vectors_UE, sequences)
-            for encoder, (vectors_UE, sequences) in zip(
-                self.encoders, self._looked_up((in0, in1)), strict=True
-            )
-        )
-        return self.compare(encoding0_BD, encoding1_BD)
+        return self.compare(*self._encodings(in0, in1))
 
     def encode(self, number: int, sequences: Sequences) -> Tensor:
         """Return what encoder 0 or 1 makes of sequences, shape (B, D)."""
@@ -87,20 +81,20 @@ class Object2VecNetwork(nn.Module):
         outputs_BC: Tensor = self.output(self.mlp(compared(one_BD, two_BD, self.shape.comparators)))
         return outputs_BC
 
-    def _looked_up(self, both: tuple[Sequences, Sequences]) -> list[tuple[Tensor, Sequences]]:
-        """Return the vectors of the different tokens of each side, and the sequences by their places."""
+    def _encodings(self, in0: Sequences, in1: Sequences) -> Sequence[Tensor]:
+        """Return what both encoders make of their sides, shape (B, D) each."""
         if not self.shape.is_tied:
-            return [
-                _vectors(table, sequences)
-                for table, sequences in zip(self.tables, both, strict=True)
-            ]
+            return self.encode(0, in0), self.encode(1, in1)
         # one look-up for both sides: the table then has one gradient, not two to be added up
-        all_N = torch.cat([sequences.tokens_N for sequences in both])
-        vectors_UE, placed = _vectors(self.tables[0], Sequences(all_N, both[0].lengths_B))
-        places = placed.tokens_N.tensor_split([len(both[0].tokens_N)])
+        both = joined(in0, in1)
+        vectors_UE, placed = _vectors(self.tables[0], both)
+        if all(isinstance(encoder, PooledEmbedding) for encoder in self.encoders):
+            pooled_BD: Tensor = self.encoders[0](vectors_UE, placed)
+            return pooled_BD.tensor_split([len(in0.lengths_B)])
+        parts = placed.tokens_N.tensor_split([len(in0.tokens_N)])
         return [
-            (vectors_UE, sequences._replace(tokens_N=place_N))
-            for sequences, place_N in zip(both, places, strict=True)
+            encoder(vectors_UE, sequences._replace(tokens_N=part_N))
+            for encoder, sequences, part_N in zip(self.encoders, (in0, in1), parts, strict=True)
         ]
 
 
