@@ -111,7 +111,8 @@ def test_a_list_or_an_object_is_no_single_value(
 def test_what_only_resembles_a_number_is_refused(
     algorithm: str, row: dict[str, Any], value: object
 ) -> None:
-    assert _refusal(algorithm, row["name"], value) is not None
+    is_meant = value == "inf" and row["default"] == "Inf"  # the service's way to say "no limit"
+    assert (_refusal(algorithm, row["name"], value) is None) == is_meant
 
 
 @pytest.mark.parametrize(("algorithm", "row"), INTEGERS)

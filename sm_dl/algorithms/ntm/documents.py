@@ -36,9 +36,10 @@ class Documents:
         return len(self.starts) - 1
 
     def lengths(self) -> Counts:
-        """Return the words of each document, every occurrence counted."""
+        """Return the words of each document, every occurrence counted; infinite beyond float32."""
         sums = np.concatenate([[0.0], np.cumsum(self.counts, dtype=np.float64)])
-        lengths: Counts = np.diff(sums[self.starts]).astype(np.float32)
+        with np.errstate(over="ignore"):
+            lengths: Counts = np.diff(sums[self.starts]).astype(np.float32)
         return lengths
 
     def take(self, rows: Rows) -> "Documents":

@@ -35,7 +35,9 @@ def negative_log_likelihood(
         bias_V: b, how usual each word is.
         share_B: What each document counts, e.g. 1 / N.
     """
-    total: Tensor = _NegativeLogLikelihood.apply(topics_BK, weight_VK, bias_V, share_B, bags)
+    total: Tensor = _NegativeLogLikelihood.apply(
+        topics_BK, weight_VK, bias_V, share_B, bags, torch.is_grad_enabled()
+    )
     return total
 
 
@@ -48,11 +50,12 @@ class _NegativeLogLikelihood(torch.autograd.Function):
         bias_V: Tensor,
         share_B: Tensor,
         bags: Bags,
+        is_learning: bool,  # noqa: FBT001 - torch's own calling convention
     ) -> Tensor:
         decoder = _Decoder(topics_BK, weight_VK, bias_V, list(_pieces(bags, len(bias_V))))
         factor_B = share_B * bags.lengths_B
         seen_B, normalizer_B, probabilities_BC = _forward(decoder)
-        if any(ctx.needs_input_grad):
+        if is_learning and any(ctx.needs_input_grad):
             at_hand = probabilities_BC if len(decoder.pieces) == 1 else None
             inverse_B = torch.where(bags.lengths_B > 0, 1 / bags.lengths_B, 0.0)
             ctx.save_for_backward(*_gradients(decoder, factor_B, inverse_B, normalizer_B, at_hand))
@@ -61,7 +64,7 @@ class _NegativeLogLikelihood(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         (outer,) = gradients
-        return (*(outer * inner for inner in ctx.saved_tensors), None, None)
+        return (*(outer * inner for inner in ctx.saved_tensors), None, None, None)
 
 
 @dataclass(frozen=True)

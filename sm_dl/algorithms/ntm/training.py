@@ -44,7 +44,7 @@ def fit(job: Job[NTMHyperparameters]) -> None:
     """
     wanted = job.hyperparameters
     layout = plan_of(job, ALGORITHM.placement)
-    _refuse_pipes_of_several_processes(job, layout)
+    refuse_pipes_of_several_processes(job, layout)
     vocabulary = read_vocabulary(job.channels.get("auxiliary"), wanted.feature_dim)
     bad = BadRecords(wanted.max_bad_records)
     documents = read_channels(job, bad)
@@ -153,7 +153,12 @@ def _warn_of_settings_without_effect(hyperparameters: NTMHyperparameters) -> Non
         logger.info("Early stopping is off: num_patience_epochs is larger than epochs.")
 
 
-def _refuse_pipes_of_several_processes(job: Job[NTMHyperparameters], layout: Plan) -> None:
+def refuse_pipes_of_several_processes(job: Job[NTMHyperparameters], layout: Plan) -> None:
+    """Refuse what would give each process a part of a pipe.
+
+    Raises:
+        UserError: A channel is a pipe, and a machine has several processes.
+    """
     piped = [name for name, source in job.channels.items() if source.input_mode == "Pipe"]
     if piped and layout.devices > 1:
         raise UserError(

@@ -1,0 +1,174 @@
+"""Documents from every format and way in, and every refusal with file and record (spec 3.3)."""
+
+import gzip
+import logging
+
+import numpy as np
+import pytest
+
+from sm_dl.algorithms.ntm.data import read_documents
+from sm_dl.content_types import CSV, RECORDIO_PROTOBUF
+from sm_dl.data.protobuf.columns import Column, Csr
+from sm_dl.data.protobuf.write import Tensor, dense_records, record_bytes, sparse_records
+from sm_dl.data.recordio import framed
+from sm_dl.errors import UserError
+from sm_dl.job.job import ChannelSource, Hosts
+from tests.algorithms.ntm.small_job import NUM_WORDS, counts_of, csr_of, recordio
+from tests.fifo import feeding
+
+COUNTS = counts_of(5, 9)
+SPARSE, DENSE = recordio(sparse_records(csr_of(COUNTS))), recordio(dense_records(COUNTS))
+LINES = "".join(",".join(f"{one:g}" for one in row) + "\n" for row in COUNTS)
+
+
+def sparse(keys, values, shape=(NUM_WORDS,), kind=np.float32):
+    """Return one framed record of a document."""
+    tensor = Tensor(np.array(values, dtype=kind), np.array(keys, dtype=np.uint64), shape)
+    return framed(record_bytes({"values": tensor}), cuts=False)
+
+
+def dense(*row):
+    """Return one framed record of dense counts."""
+    return recordio(dense_records(np.array([row], dtype=np.float32)))
+
+
+GOOD = sparse([1, 3], [2, 1])
+OTHER = recordio([record_bytes({"other": Tensor(np.ones(NUM_WORDS, np.float32))})])
+ZEROS = ",0" * (NUM_WORDS - 1)
+WRONG_LENGTH = "expected 12 counts, as feature_dim says; got"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a_pbr": SPARSE},
+        {"a_pbr": DENSE},
+        {"a_csv": LINES},
+        {"a_pbr": gzip.compress(SPARSE)},
+        {"a_csv_gz": gzip.compress(LINES.encode())},
+        {"a_csv": "\ufeff" + LINES.replace("\n", "\r\n")},
+        {"a_csv": LINES.rstrip("\n")},
+        {
+            "a_pbr": recordio(sparse_records(csr_of(COUNTS[:4]))),
+            "b_csv": LINES.partition("\n")[0],
+            "c_pbr": recordio(dense_records(COUNTS[5:])),
+        },
+    ],
+    ids=["sparse", "dense", "csv", "packed", "packed-csv", "windows", "no-end", "mixed"],
+)
+def test_the_same_documents_come_out_of_every_format(channel, read, files):
+    found = read(channel(**files))
+    mixed = np.concatenate([COUNTS[:4], COUNTS[:1], COUNTS[5:]])
+    expected = mixed if "b_csv" in files else COUNTS
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.int32, np.float32])
+def test_counts_of_every_type_are_taken(channel, read, kind):
+    assert read(channel(a_pbr=sparse([1, 3], [2, 1], kind=kind)))[0, [1, 3]].tolist() == [2, 1]
+
+
+def test_labels_of_the_clients_writers_are_ignored(channel, read):
+    labels = np.arange(len(COUNTS), dtype=np.float32)
+    records = recordio(sparse_records(csr_of(COUNTS), labels))
+    assert np.array_equal(read(channel(a_pbr=records)), COUNTS)
+
+
+def test_leading_labels_of_csv_are_dropped(channel, read):
+    lines = "".join(f"7,{line}\n" for line in LINES.splitlines())
+    assert np.array_equal(read(channel("text/csv; label_size=1", a_csv=lines)), COUNTS)
+
+
+def test_a_word_given_twice_is_added_up(channel, read):
+    assert read(channel(a_pbr=sparse([3, 1, 3], [1, 1, 2])))[0, [1, 3]].tolist() == [1, 3]
+
+
+def test_fractions_are_weights(channel, read):
+    assert read(channel(a_csv="0.25," + ",".join("0" * 11) + "\n"))[0, 0] == 0.25
+
+
+def test_documents_without_words_are_left_out_and_counted(channel, read, caplog):
+    empty = sparse([], [])
+    with caplog.at_level(logging.INFO):
+        found = read(channel(a_pbr=empty + GOOD + sparse([2], [0]) + GOOD))
+    assert len(found) == 2
+    assert "channel train: 2 of 4 documents have no words, and are left out." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"a_pbr": GOOD + sparse([1], [-1])}, r"train/a\.pbr record 2 at byte \d+: .* got -1\.0 for word 1"),
+        ({"a_pbr": GOOD + sparse([1], [np.nan])}, r"train/a\.pbr record 2 .* got nan for word 1"),
+        ({"a_pbr": GOOD + sparse([1], [np.inf])}, r"train/a\.pbr record 2 .* got inf for word 1"),
+        ({"a_pbr": sparse([1], [1e300], kind=np.float64)}, r"record 1 .* got 1e\+300 for word 1"),
+        ({"a_pbr": sparse([1, 2], [3e38, 3e38])}, r"record 1 .*whose sum is a number"),
+        ({"a_pbr": GOOD + sparse([12], [1])}, r"record 2 .*expected keys below 12, as shape says"),
+        ({"a_pbr": sparse([1], [1], (13,))}, r"record 1 .*expected the shape \[12\], as feature_dim says; got \[13\]"),
+        ({"a_pbr": sparse([1], [1], (3, 4))}, r"record 1 .*expected the shape \[12\].*got \[3, 4\]"),
+        ({"a_pbr": GOOD + sparse([1], [1], (13,))}, r"record 2 .*expected the shape \[12\]"),
+        ({"a_pbr": sparse([1], [1], None)}, r"record 1 .*a sparse row needs a shape"),
+        ({"a_pbr": sparse([1, 2], [1])}, r"record 1 .*expected a key for each value"),
+        ({"a_pbr": dense(*13 * [1])}, f"record 1 .*{WRONG_LENGTH} 13"),
+        ({"a_pbr": DENSE + dense(*5 * [1])}, f"record 10 .*{WRONG_LENGTH} 5"),
+        ({"a_pbr": OTHER}, r"record 1 .*expected features\['values'\].*got other"),
+        ({"a_pbr": recordio([b""])}, r"record 1 .*expected features\['values'\].*got nothing"),
+        ({"a_pbr": SPARSE[:-3]}, r"record 9 at byte \d+: the record is cut short"),
+        ({"a_pbr": b"{}\n"}, r"train/a\.pbr record 1 .*expected a RecordIO record"),
+        ({"a_csv": LINES + "1,2\n"}, r"train/a\.csv line 10: expected 12 columns; got 2"),
+        ({"a_csv": LINES + ",".join("1" * 13) + "\n"}, r"train/a\.csv line 10: expected 12 columns; got 13"),
+        ({"a_csv": LINES.replace("0", "zero", 1)}, r"train/a\.csv line 1: expected a number in column"),
+        ({"a_csv": "1,\n"}, r"train/a\.csv line 1: expected 12 columns; got 2"),
+        ({"a_csv": "-1" + ZEROS}, r"a\.csv line 1: expected counts of 0 or more; got -1\.0 for word 0"),
+        ({"a_csv": "nan" + ZEROS}, r"train/a\.csv line 1: .* got nan for word 0"),
+        ({"a_csv": ""}, r"channel train: expected at least one document with words; got 0"),
+        ({"a_pbr": sparse([], [])}, r"channel train: expected at least one document with words; got 1"),
+        ({"a_txt": LINES}, r"train/a\.txt: the format cannot be told from the extension"),
+    ],
+)  # fmt: skip
+def test_what_is_no_document_is_refused_with_file_and_record(channel, read, files, words):
+    with pytest.raises(UserError, match=words) as refusal:
+        read(channel(**files))
+    assert len(str(refusal.value)) < 400
+
+
+def test_records_that_are_none_may_be_left_out_and_are_named(channel, read, caplog):
+    bad = sparse([1], [-1]) + sparse([2], [np.nan])
+    with caplog.at_level(logging.WARNING):
+        assert len(read(channel(a_pbr=GOOD + bad + GOOD), most_bad=2)) == 2
+    assert [line[:30] for line in caplog.messages] == [
+        "left out: train/a.pbr record 2", "left out: train/a.pbr record 3",
+    ]  # fmt: skip
+
+
+def test_one_bad_record_too_many_ends_the_job(channel, read):
+    with pytest.raises(UserError, match="after the 1 that hyperparameter max_bad_records lets"):
+        read(channel(a_pbr=GOOD + sparse([1], [-1]) + sparse([2], [-2])), most_bad=1)
+
+
+def test_dense_rows_of_a_wrong_length_may_be_left_out(channel, read):
+    wrong = dense(*5 * [1])
+    assert np.array_equal(
+        read(channel(a_pbr=DENSE + wrong + DENSE), most_bad=1), np.tile(COUNTS, (2, 1))
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [(SPARSE, RECORDIO_PROTOBUF), (LINES.encode(), CSV)],
+    ids=["records", "csv"],
+)
+def test_a_pipe_brings_the_same_documents(tmp_path, read, content, kind):
+    source = ChannelSource("train", tmp_path / "train", kind, "Pipe")
+    pieces = [content[begin : begin + 7] for begin in range(0, len(content), 7)]
+    with feeding(source.path, [pieces]):
+        assert np.array_equal(read(source), COUNTS)
+
+
+def test_no_dense_matrix_is_made_of_sparse_records(channel, monkeypatch):
+    monkeypatch.setattr(Column, "dense", None)  # to call it would raise
+    num_words = 1_000_000
+    rows = Csr(np.ones(3000, np.float32), np.arange(3000) * 300, np.arange(0, 3001, 3), num_words)
+    source = channel(a_pbr=recordio(sparse_records(rows)))
+    found = read_documents(source, num_words, hosts=Hosts())
+    assert (len(found), found.words.nbytes + found.counts.nbytes) == (1000, 3000 * 8)
