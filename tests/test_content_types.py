@@ -106,3 +106,24 @@ def test_a_type_ruled_out_by_name_is_not_given_for_any_type() -> None:
 @given(st.text(st.sampled_from("*/;,=q01. ajsonplict\x00é\"'"), max_size=60))
 def test_no_accept_header_leads_to_anything_but_an_offer(header: str) -> None:
     assert negotiate(header, OFFERED, JSON) in {*OFFERED, None}
+
+
+VERBOSE = (JSON, JSON_LINES, f"{JSON};verbose=true")
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("application/json", JSON),
+        ("application/json;verbose=True", f"{JSON};verbose=true"),
+        ("application/json; VERBOSE = TRUE ;q=0.5", f"{JSON};verbose=true"),
+        ("application/json;verbose=false", JSON),
+        ("application/json;charset=utf-8", JSON),
+        ("application/jsonlines;verbose=true", JSON_LINES),
+        ("text/csv, application/json;verbose=true", f"{JSON};verbose=true"),
+        ("application/json;verbose=true;q=0.1, application/jsonlines", JSON_LINES),
+        ("application/*;verbose=true", JSON),
+    ],
+)
+def test_a_parameter_picks_the_answer_that_is_offered_with_it(header: str, expected: str) -> None:
+    assert negotiate(header, VERBOSE, JSON) == expected

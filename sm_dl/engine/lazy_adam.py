@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -91,16 +92,19 @@ class LazyAdam(torch.optim.Optimizer):
         state = self._state(weight, 0)
         state["step"] += 1
         count = state["step"]
+        # rows are taken out, changed, and put back: adding to rows in place is slower
+        own = weight.index_select(0, rows)
         if group["weight_decay"]:
-            gradient = gradient.add(weight.index_select(0, rows), alpha=group["weight_decay"])
+            gradient = gradient.add(own, alpha=group["weight_decay"])
         mean = state["mean"].index_select(0, rows).lerp_(gradient, 1 - BETA_1)
         square = state["square"].index_select(0, rows).mul_(BETA_2)
         square.addcmul_(gradient, gradient, value=1 - BETA_2)
         state["mean"].index_copy_(0, rows, mean)
         state["square"].index_copy_(0, rows, square)
-        correction = math.sqrt(1 - BETA_2**count)
-        change = mean.div_(square.sqrt_().div_(correction).add_(EPSILON))
-        weight.index_add_(0, rows, change, alpha=-group["lr"] / (1 - BETA_1**count))
+        scale = square.sqrt_().div_(math.sqrt(1 - BETA_2**count)).add_(EPSILON)
+        weight.index_copy_(
+            0, rows, own.addcdiv_(mean, scale, value=-group["lr"] / (1 - BETA_1**count))
+        )
 
 
 def rows_of(gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,9 +117,19 @@ def rows_of(gradient: Tensor) -> tuple[Tensor, Tensor]:
 
 def summed(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     """Return distinct rows, sorted, and the sum of the values that each had."""
-    distinct, place = torch.unique(rows, return_inverse=True)
-    sums = values.new_zeros(len(distinct), *values.shape[1:])
-    return distinct, sums.index_add_(0, place, values)
+    if rows.device.type != "cpu" or not len(rows):
+        distinct, place = torch.unique(rows, return_inverse=True)
+        sums = values.new_zeros(len(distinct), *values.shape[1:])
+        return distinct, sums.index_add_(0, place, values)
+    # a third of the time of the above: NumPy sorts integers with vector instructions, and a bag of
+    # embeddings sums neighbours as no other operation does
+    order = np.argsort(rows.numpy())
+    ranked = rows.numpy()[order]
+    starts = np.flatnonzero(np.diff(ranked, prepend=-1))
+    sums = torch.nn.functional.embedding_bag(
+        torch.from_numpy(order), values, torch.from_numpy(starts), mode="sum"
+    )
+    return torch.from_numpy(ranked[starts]), sums
 
 
 def _mean_of_processes(rows: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,9 +21,9 @@ def colours(figure: Histogram) -> list[tuple[str, str]]:
 
 def has_values(figure: Histogram) -> bool:
     """Return whether there is a bin with known edges and a count that can be drawn."""
-    edges = _edges(figure)
-    every = [numbers(counts, len(edges) - 1) for counts in figure.series.values()]
-    return len(edges) > 1 and any(np.isfinite(counts).any() for counts in every)
+    num_bins = max(0, len(_edges(figure)) - 1)
+    every = [numbers(counts, num_bins) for counts in figure.series.values()]
+    return any(np.isfinite(counts).any() for counts in every)
 
 
 def chart(figure: Histogram, size: Size, prefix: str) -> str:

@@ -7,12 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sm_dl.contract.figures import FanPanel, Fans, Lines, Report, Table, write_report_data
+from sm_dl.contract.figures import (
+    FanPanel,
+    Fans,
+    Histogram,
+    Lines,
+    Report,
+    Table,
+    write_report_data,
+)
 
 steady = settings(derandomize=True, deadline=None)
 PANEL = FanPanel("a", ["2024-01-01"], [1.0], ["2024-01-02"], [None], {"0.5": [2.0], "0.9": [None]})
 TABLE = Table("Scores", ["metric", "value"], [["RMSE", 1.5], ["n", None], ["k", 3]], "note")
 LINES = Lines("Loss", "epoch", "loss", [0, 1], {"train": [2.0, None]})
+HISTOGRAM = Histogram("Scores", "score", "pairs", [0.0, 1.0, 2.0], {"observed": [1, 2]})
 FANS = Fans("Forecasts", [PANEL])
 
 
@@ -27,10 +36,12 @@ def test_the_file_lies_in_the_folder_even_when_that_is_new(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("figure", "kind"), [(TABLE, "table"), (LINES, "lines"), (FANS, "fans")], ids=str
+    ("figure", "kind"),
+    [(TABLE, "table"), (LINES, "lines"), (HISTOGRAM, "histogram"), (FANS, "fans")],
+    ids=str,
 )
 def test_every_figure_says_its_kind(
-    tmp_path: Path, figure: Table | Lines | Fans, kind: str
+    tmp_path: Path, figure: Table | Lines | Histogram | Fans, kind: str
 ) -> None:
     document = _written(Report("t", "s", {}, {}, [figure]), tmp_path)
     assert document["figures"][0]["kind"] == kind  # type: ignore[index]

@@ -34,7 +34,7 @@ def load(folder: Path) -> "Predictor[Any, Any]":
 ALGORITHM = Algorithm(
     name="ip_insights",
     summary="Scores how well an IPv4 address fits an entity such as a user; low scores are suspicious.",
-    paper="AWS developer guide, How IP Insights Works; no paper describes it.",
+    paper="Amazon SageMaker Developer Guide: How IP Insights Works, 2023, since no paper describes it",
     hyperparameters=IPInsightsHyperparameters,
     channels=(
         Channel(

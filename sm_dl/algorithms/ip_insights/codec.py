@@ -1,6 +1,6 @@
 """Requests and responses of an IP Insights endpoint (spec section 6): CSV, JSON, JSON Lines.
 
-No Python runs for a pair where all is well: CSV and JSON come as Arrow columns, and an answer is
+No Python runs for a pair where all is well: pairs are taken apart by whole columns, and an answer is
 one array written as JSON, whose commas become what stands between two numbers.
 """
 
@@ -16,7 +16,7 @@ import orjson
 from sm_dl.algorithms.ip_insights.addresses import Addresses
 from sm_dl.algorithms.ip_insights.data import BLANKS, PairReader, numbers_of, refusal
 from sm_dl.algorithms.ip_insights.hashing import Words
-from sm_dl.algorithms.ip_insights.instances import features_by_arrow
+from sm_dl.algorithms.ip_insights.instances import features_of
 from sm_dl.content_types import CSV, JSON, JSON_LINES, MediaType, parse
 from sm_dl.data.columns import arrow
 from sm_dl.data.compression import GZIP_MAGIC
@@ -82,7 +82,7 @@ def decode(body: bytes, media: MediaType) -> PairRequest:
     if media.name == CSV:
         return _from_csv(body)
     is_lines = media.name == JSON_LINES
-    columns = features_by_arrow(body, is_lines=is_lines)
+    columns = features_of(body, is_lines=is_lines)
     if columns is not None:
         hash_N, address_N, is_good_N, _ = numbers_of(*columns)
         if is_good_N.all():

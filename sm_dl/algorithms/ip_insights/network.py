@@ -147,7 +147,9 @@ class IPInsightsNetwork(nn.Module):
         every = torch.cat([batch.address_A, batch.random_BR.flatten()])
         vector_AV = self.encoder(every)
         real_BV = vector_AV.index_select(0, batch.place_B)
-        random_BRV = vector_AV[len(batch.address_A) :].view(num_pairs, num_random, -1)
+        random_BRV = vector_AV[len(batch.address_A) :].view(
+            num_pairs, num_random, self.shape.vector_dim
+        )
         scores = [(entity_BV * real_BV).sum(1, keepdim=True)]
         scores += [
             (entity_BV * real_BV.index_select(0, partner_B)).sum(1, keepdim=True)
