@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from sm_dl.algorithms.object2vec.encoders import PooledEmbedding, Sequences, build_encoder, joined
 from sm_dl.algorithms.object2vec.sides import Side
 
-TOKEN_SCALE = 0.07
-"""Token vectors start uniformly between minus and plus this, MXNet's default for any weight."""
+TOKEN_SCALE, OBJECT_SCALE = 0.07, 0.001
+"""Token vectors start uniformly between minus and plus this: the first, MXNet's default for any weight,
+where sequences are encoded, the second where each object is one token. Those are then the factors of a
+matrix, and what they start with is noise that has to be unlearnt: see scripts/benchmarks/RESULTS.md."""
 WIDTH_FACTORS = {"hadamard": 1, "concat": 2, "abs_diff": 1}
 COMPARATORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "hadamard": torch.mul,
@@ -113,7 +115,8 @@ def _vectors(table: nn.Module, sequences: Sequences) -> tuple[Tensor, Sequences]
 
 
 def _token_table(side: Side, *, is_sparse: bool) -> nn.Embedding:
-    weight_VE = torch.empty(side.vocab_size, side.token_dim).uniform_(-TOKEN_SCALE, TOKEN_SCALE)
+    scale = OBJECT_SCALE if side.max_seq_len == 1 else TOKEN_SCALE
+    weight_VE = torch.empty(side.vocab_size, side.token_dim).uniform_(-scale, scale)
     return nn.Embedding(side.vocab_size, side.token_dim, sparse=is_sparse, _weight=weight_VE)
 
 

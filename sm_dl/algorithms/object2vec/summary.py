@@ -57,7 +57,7 @@ def report_of(
         title="Object2Vec",
         summary=(
             f"Encoders {networks}, comparators {hyperparameters.comparator_list}, {hyperparameters.output_layer}; "
-            f"{len(result.losses)} epochs, of which epoch {result.kept_epoch} is kept."
+            f"the weights of epoch {result.kept_epoch} are kept, the last one was {len(result.losses) - 1}."
         ),
         scores=scores,
         job={
@@ -81,9 +81,10 @@ def _name(figure: str, hyperparameters: Object2VecHyperparameters) -> str:
 
 
 def _score_table(tested: Tested) -> Table:
+    naive = "commonest class" if "accuracy" in tested.metrics else "mean score"
     return Table(
         "Scores on the test channel",
-        ["metric", "model", "always the commonest class, or the mean, of training"],
+        ["metric", "model", f"always the {naive} of training"],
         [[name, value, tested.naive.get(name)] for name, value in tested.metrics.items()],
         note=f"{len(tested.truth_R)} pairs, each scored once.",
     )
