@@ -39,7 +39,7 @@ def roc_curve(
     above = np.round(false_rates * len(generated)).astype(np.int64)
     thresholds = np.concatenate([ranked_generated[::-1], [-np.inf]])[above]
     true_rates = 1 - np.searchsorted(ranked_observed, thresholds, "right") / len(observed)
-    return false_rates.tolist(), true_rates.tolist()
+    return [0.0, *false_rates.tolist()], [0.0, *true_rates.tolist()]
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def _of_channel(scored: Scored) -> list[Figure]:
             "random pairs scored above the threshold",
             "observed pairs above it",
             false_rates,
-            {"observed pairs": true_rates},
+            {"this model": true_rates, "by chance": false_rates},
             note=f"The area under it is {scored.auc:.4f}: the chance that an observed pair scores "
             "above a random one.",
         ),

@@ -21,6 +21,7 @@ from sm_dl.contract.metrics import MetricLog
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.engine import fit as engine
 from sm_dl.engine import machine
+from sm_dl.engine.denormals import denormals_as_zero
 from sm_dl.engine.strategy import Plan, plan_of
 from sm_dl.job import stop
 from sm_dl.job.job import Job
@@ -48,7 +49,7 @@ def fit(job: Job[IPInsightsHyperparameters]) -> None:
     _tell_of_sizes(hyperparameters, tables["train"])
     network = build_network(hyperparameters)
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)
-    with stop.deferred():
+    with stop.deferred(), denormals_as_zero():
         result = engine.fit(
             IPInsightsModule(network, hyperparameters),
             EpochBatches(tables["train"], hyperparameters, _sharing(job, layout)),
