@@ -43,7 +43,9 @@ class PrefixRule:
     def __init__(self, hashes: Words, addresses: Addresses) -> None:
         """Remember every prefix of every entity."""
         self.known = {
-            bits: set(zip(hashes.tolist(), (addresses >> np.uint32(32 - bits)).tolist(), strict=True))
+            bits: set(
+                zip(hashes.tolist(), (addresses >> np.uint32(32 - bits)).tolist(), strict=True)
+            )
             for bits in PREFIXES
         }
 
@@ -76,7 +78,9 @@ def main() -> None:
         observed = judge(hashes, addresses)
         areas = [area_under_curve(observed, judge(hashes, one)) for one in shuffled]
         listed = " ".join(f"{area:.4f}" for area in areas)
-        print(f"{name}: AUC {np.mean(areas):.4f} +- {np.std(areas):.4f} ({listed}), {len(hashes)} pairs")
+        print(
+            f"{name}: AUC {np.mean(areas):.4f} +- {np.std(areas):.4f} ({listed}), {len(hashes)} pairs"
+        )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ vector, D = width of an encoding, X = width behind the comparator, C = outputs.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -64,6 +64,10 @@ class Object2VecNetwork(nn.Module):
             _token_table(side, is_sparse=shape.has_sparse_rows) for side in shape.sides[:num_tables]
         )
         self.encoders = nn.ModuleList(build_encoder(side) for side in shape.sides)
+        if replace(shape.sides[0], field="in1") == shape.sides[1]:
+            # alike objects start in one space, where a comparator has something to compare
+            for pair in (self.tables, self.encoders):
+                pair[-1].load_state_dict(pair[0].state_dict())
         self.dropout = nn.Dropout(shape.dropout)
         self.mlp, self.output = _head(shape)
 

@@ -52,12 +52,20 @@ def test_outputs_are_those_of_encoding_each_side_and_comparing(is_tied):
     torch.testing.assert_close(network(in0, in1), network.compare(*encodings))
 
 
-def test_encoders_alike_do_not_share_weights_but_a_tied_table():
-    network, tied = network_of("hcnn"), network_of("hcnn", is_tied=True)
-    same = sequences()
+@pytest.mark.parametrize("is_tied", [False, True])
+def test_encoders_alike_start_alike_and_share_no_weight_but_a_tied_table(is_tied):
+    network, same = network_of("hcnn", is_tied=is_tied), sequences()
+    assert network.encode(0, same).equal(network.encode(1, same))
+    assert len(network.tables) == (1 if is_tied else 2)
+    for weight in network.encoders[0].parameters():
+        weight.data.add_(1)
     assert not network.encode(0, same).equal(network.encode(1, same))
-    assert len(tied.tables) == 1
-    assert not tied.encode(0, same).equal(tied.encode(1, same))
+
+
+def test_encoders_of_other_sizes_start_on_their_own():
+    sides = (side_of("hcnn"), side_of("hcnn", "in1", vocab_size=60))
+    network, same = network_of(sides=sides), sequences()
+    assert not network.encode(0, same).equal(network.encode(1, same))
 
 
 def test_without_hidden_layers_the_comparator_leads_to_the_output():
