@@ -7,6 +7,10 @@ JSON = "application/json"
 JSON_LINES = "application/jsonlines"
 PARQUET = "application/x-parquet"
 CSV = "text/csv"
+RECORDIO = "application/x-recordio"
+IMAGE, JPEG, PNG = "application/x-image", "image/jpeg", "image/png"
+IMAGES = (IMAGE, JPEG, PNG)
+"""One file an image; the bytes say which kind it is."""
 PLAIN_TEXT = "text/plain"
 RECORDIO_PROTOBUF = "application/x-recordio-protobuf"
 

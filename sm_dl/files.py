@@ -23,8 +23,7 @@ def data_files(root: Path) -> list[Path]:
     Hidden files, files of hidden folders and Spark's markers are no data. The order is that of the
     paths as text, byte by byte: the order of keys in an object store.
     """
-    found = iter_data_files(root)
-    return sorted(found, key=lambda path: os.fsencode(path.relative_to(root).as_posix()))
+    return sorted(iter_data_files(root), key=os.fsencode)  # all of them begin with the root
 
 
 def iter_data_files(root: Path) -> Iterator[Path]:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Find simulated attacks among normal events, through the endpoint's own path, at threshold 0.
+r"""Find simulated attacks among normal events, through the endpoint's own path, at threshold 0.
 
 The tutorial of the service does the same: 100,000 normal events of later days, and 100,000 attacks on
 known users from the addresses of uniform networks; what scores below 0 is flagged. Its figures: recall
 0.98453, precision 0.95132.
 
-    python scripts/benchmarks/ip_insights_attacks.py --model runs/ip_insights/model \\
+    python scripts/benchmarks/ip_insights_attacks.py --model runs/ip_insights/model \
         --normal data/simulated_ip_log/test/events.csv --attacks data/simulated_ip_log/attacks.csv
 """
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Tell observed pairs from the same entities with shuffled addresses: a model, and the prefix rule.
+r"""Tell observed pairs from the same entities with shuffled addresses: a model, and the prefix rule.
 
 Random addresses are easy to tell from real ones; an address of another entity is not. The rule to
 beat: the longest prefix of 8, 16 or 24 bits shared with any address of the entity in training.
 
-    python scripts/benchmarks/ip_insights_shuffled.py --model runs/irc/model \\
+    python scripts/benchmarks/ip_insights_shuffled.py --model runs/irc/model \
         --train data/ubuntu_irc_joins/train --test data/ubuntu_irc_joins/test
 """
 
@@ -22,7 +22,8 @@ from sm_dl.job.job import ChannelSource
 
 NUM_SHUFFLES = 5
 PREFIXES = (24, 16, 8)
-Words, Addresses = npt.NDArray[np.uint64], npt.NDArray[np.uint32]
+Words = npt.NDArray[np.uint64]
+Addresses = npt.NDArray[np.uint32]
 
 
 def read(folder: Path) -> tuple[Words, Addresses]:

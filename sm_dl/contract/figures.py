@@ -73,6 +73,43 @@ class Fans:
 
 
 @dataclass(frozen=True)
+class Matrix:
+    """Counts of pairs, such as true and predicted classes; a darker cell holds more of its row."""
+
+    kind: ClassVar[str] = "matrix"
+    title: str
+    row_label: str
+    column_label: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: Sequence[Sequence[float | None]]
+    """One row of values for each of `rows`."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One small picture and what to say about it."""
+
+    caption: str
+    jpeg: str
+    """A JPEG file, in base64."""
+    width_px: int
+    height_px: int
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A contact sheet."""
+
+    kind: ClassVar[str] = "pictures"
+    title: str
+    pictures: Sequence[Picture]
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class BarPanel:
     """One list of names with a length each, e.g. the top words of a topic."""
 
@@ -108,7 +145,7 @@ class Scatter:
     note: str = ""
 
 
-Figure = Table | Lines | Histogram | Fans | Bars | Scatter
+Figure = Table | Lines | Histogram | Fans | Matrix | Pictures | Bars | Scatter
 
 
 @dataclass(frozen=True)

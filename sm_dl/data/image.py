@@ -72,6 +72,14 @@ def decode(
     return _guarded(lambda: _by_pillow(content, header, colours), place, header)
 
 
+def jpeg_bytes(pixels: Pixels, *, quality: int = 85) -> bytes:
+    """Return a JPEG file of pixels, shape (height, width, 3), or (height, width) for grey."""
+    image = optional_import("PIL.Image", extra="images", purpose="writing images")
+    stream = io.BytesIO()
+    image.fromarray(np.ascontiguousarray(pixels)).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
 def decode_mask(content: bytes, place: str, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Return a mask's class numbers, shape (height, width): the index where there is a palette.
 

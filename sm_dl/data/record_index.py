@@ -1,7 +1,7 @@
 """Records by number: the `.idx` file beside a RecordIO file, and reading at an offset."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -83,6 +83,29 @@ def find_offsets(path: Path, name: str) -> Integers:
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
+def record_heads(path: Path, name: str, num_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """Yield where each record of a file begins, and the first bytes of its payload.
+
+    What lies between is stepped over, so a file of large records is gone through in no time.
+
+    Args:
+        path: The file.
+        name: What to call it in an error.
+        num_bytes: As many bytes of each payload, or fewer where it is shorter; of a record in
+            several parts there may be more.
+    Raises:
+        UserError: The file is not RecordIO.
+        PlatformError: It cannot be read.
+    """
+    offsets: list[int] = []
+    with RecordFile(path, name, offsets) as file:
+        offset = 0
+        while offset < file.size_bytes:
+            offsets.append(offset)
+            head, offset = file.head(len(offsets) - 1, num_bytes)
+            yield offsets[-1], head
+
+
 class RecordFile:
     """A RecordIO file whose records are read by their position in a list of offsets.
 
@@ -94,7 +117,7 @@ class RecordFile:
         self._offsets_bytes = offsets_bytes
         try:
             self._stream = path.open("rb", buffering=0)
-            self._size_bytes = os.fstat(self._stream.fileno()).st_size
+            self.size_bytes = os.fstat(self._stream.fileno()).st_size
         except OSError as error:
             raise PlatformError(f"{name}: cannot be read ({error.strerror}).") from None
 
@@ -107,6 +130,26 @@ class RecordFile:
         Raises:
             UserError: No whole record begins at its offset.
         """
+        return self._record(index)[0]
+
+    def head(self, index: int, num_bytes: int) -> tuple[bytes, int]:
+        """Return the first bytes of a record's payload, and where the record ends.
+
+        Raises:
+            UserError: No whole record begins at its offset.
+        """
+        offset = int(self._offsets_bytes[index])
+        begin = self._bytes(offset, HEADER_BYTES + num_bytes)
+        word = int.from_bytes(begin[WORD_BYTES:HEADER_BYTES], "little")
+        length = word & MAX_PART_BYTES
+        end = offset + HEADER_BYTES + length + -length % WORD_BYTES
+        is_whole = begin.startswith(MAGIC_BYTES) and word >> FLAG_SHIFT == WHOLE
+        if is_whole and len(begin) >= HEADER_BYTES and end <= self.size_bytes:
+            return begin[HEADER_BYTES : HEADER_BYTES + length], end
+        return self._record(index)  # in several parts, or damaged
+
+    def _record(self, index: int) -> tuple[bytes, int]:
+        """Return the payload of a record, and where the record ends."""
         offset = int(self._offsets_bytes[index])
         pieces: list[bytes] = []
         expected = (WHOLE, FIRST)
@@ -117,7 +160,7 @@ class RecordFile:
             pieces.append(piece)
             offset += num_bytes
             if flag in (WHOLE, LAST):
-                return MAGIC_BYTES.join(pieces)
+                return MAGIC_BYTES.join(pieces), offset
             expected = (MIDDLE, LAST)
 
     def _part(self, index: int, offset: int) -> tuple[int, bytes, int]:
@@ -128,7 +171,7 @@ class RecordFile:
         word = int.from_bytes(header[WORD_BYTES:], "little")
         length = word & MAX_PART_BYTES
         num_bytes = HEADER_BYTES + length + -length % WORD_BYTES
-        left = self._size_bytes - offset
+        left = self.size_bytes - offset
         if len(header) < HEADER_BYTES or left < num_bytes:  # before as many bytes are asked for
             raise refuse_cut(self.place(index), max(num_bytes, HEADER_BYTES), left)
         piece = self._bytes(offset + HEADER_BYTES, length)

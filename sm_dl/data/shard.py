@@ -16,6 +16,8 @@ T = TypeVar("T")
 IntArray = npt.NDArray[np.int64]
 WordArray = npt.NDArray[np.uint64]
 NUM_ROUNDS = 6
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 divided by the golden ratio: the step of SplitMix64."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,21 @@ def record_at(positions: IntArray, num_records: int, seed: int, epoch: int) -> I
     while (outside := records >= num_records).any():
         records[outside] = _permuted(records[outside], keys, num_bits)
     return records.astype(np.int64)
+
+
+def uniform_at(
+    positions: IntArray, num_draws: int, seed: int, epoch: int
+) -> npt.NDArray[np.float64]:
+    """Return `num_draws` numbers in [0, 1) for each position of an epoch: (positions, draws).
+
+    They are those of SplitMix64 (Steele et al., 2014) at the place of the position in its stream,
+    so a record's draws do not depend on who reads it, nor on what was read before it.
+    """
+    key = np.random.SeedSequence((seed, epoch, num_draws)).generate_state(1, np.uint64)
+    draws = np.arange(1, num_draws + 1, dtype=np.uint64)
+    counters: WordArray = positions.astype(np.uint64)[:, None] * np.uint64(num_draws) + draws
+    words = mixed(key + counters * GOLDEN)
+    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _permuted(words: WordArray, keys: WordArray, num_bits: int) -> WordArray:

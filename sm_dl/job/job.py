@@ -52,6 +52,8 @@ class Resources(BaseModel):
     """Processes per host: `auto` is one per GPU, or one on a machine without GPU."""
     precision: Precision = "auto"
     """Number format of the training arithmetic; `auto` is the algorithm's measured choice."""
+    weights: Path | None = None
+    """A file of weights to start from, where an algorithm is told to start from trained ones."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,10 @@ def validate(model: type[M], values: Mapping[str, object], *, place: str) -> M:
         sentences = [
             _sentence(model, values, problem, place) for problem in problems[:MAX_ERRORS_SHOWN]
         ]
+        known = f" Known: {', '.join(_by_alias(model))}."
+        for index, sentence in enumerate(sentences):  # the list of all names is told once
+            if sentence.endswith(known) and any(one.endswith(known) for one in sentences[:index]):
+                sentences[index] = sentence.removesuffix(known)
         if len(problems) > MAX_ERRORS_SHOWN:
             sentences.append(f"And {len(problems) - MAX_ERRORS_SHOWN} more.")
         raise UserError(_said_once(" ".join(sentences), _known(model))) from None
@@ -81,13 +85,17 @@ def _one_per_field(errors: list[ErrorDetails]) -> list[ErrorDetails]:
     return list(seen.values())
 
 
+def _by_alias(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or key: field for key, field in model.model_fields.items()}
+
+
 def _sentence(
     model: type[BaseModel], values: Mapping[str, object], error: ErrorDetails, place: str
 ) -> str:
     if not error["loc"]:  # a rule about several fields: its own text says which
         return f"{place}s: {error['msg'].removeprefix('Value error, ')}."
     name = str(error["loc"][0])
-    by_alias = {field.alias or key: field for key, field in model.model_fields.items()}
+    by_alias = _by_alias(model)
     field = by_alias.get(name)
     if field is None:
         hint = near_miss(name, by_alias) or _known(model)

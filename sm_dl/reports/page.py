@@ -8,9 +8,20 @@ import jinja2
 from markupsafe import Markup
 
 from sm_dl import __version__
-from sm_dl.contract.figures import Bars, FanPanel, Fans, Figure, Histogram, Lines, Scatter, Table
+from sm_dl.contract.figures import (
+    Bars,
+    FanPanel,
+    Fans,
+    Figure,
+    Histogram,
+    Lines,
+    Matrix,
+    Pictures,
+    Scatter,
+    Table,
+)
 from sm_dl.files import write_atomically
-from sm_dl.reports import bars, fans, histogram, lines, numerals, scatter
+from sm_dl.reports import bars, fans, histogram, lines, matrix, numerals, pictures, scatter
 from sm_dl.reports.read import read_report
 from sm_dl.reports.style import BAND_OPACITY, DARK, LIGHT, NARROW, PANEL, SQUARE, TALL, WIDE
 
@@ -55,7 +66,9 @@ def _template() -> jinja2.Template:
     return environment.get_template(TEMPLATE)
 
 
-def _section(figure: Figure, prefixes: Iterator[str]) -> dict[str, Any]:
+def _section(  # noqa: PLR0911 - one a kind
+    figure: Figure, prefixes: Iterator[str]
+) -> dict[str, Any]:
     """Return what the template needs to show one figure."""
     section = {"kind": figure.kind, "title": figure.title, "note": figure.note}
     match figure:
@@ -67,6 +80,10 @@ def _section(figure: Figure, prefixes: Iterator[str]) -> dict[str, Any]:
             return section | _histogram(figure, prefixes)
         case Fans():
             return section | _fans(figure, prefixes)
+        case Matrix():
+            return section | matrix.cells(figure)
+        case Pictures():
+            return section | {"pictures": pictures.shown(figure)}
         case Bars():
             return section | {"panels": bars.panels(figure)}
         case Scatter():
@@ -113,20 +130,6 @@ def _lines(figure: Lines, prefixes: Iterator[str]) -> dict[str, Any]:
     }
 
 
-def _histogram(figure: Histogram, prefixes: Iterator[str]) -> dict[str, Any]:
-    if not histogram.has_values(figure):
-        return {"charts": {}}
-    return {
-        "charts": {
-            "wide": Markup(histogram.chart(figure, WIDE, next(prefixes))),  # noqa: S704 - our own SVG
-            "narrow": Markup(histogram.chart(figure, NARROW, next(prefixes))),  # noqa: S704
-        },
-        "legend": [{"name": name, "colour": colour} for name, colour in histogram.colours(figure)],
-        "x_label": figure.x_label,
-        "y_label": figure.y_label,
-    }
-
-
 def _scatter(figure: Scatter, prefixes: Iterator[str]) -> dict[str, Any]:
     if not scatter.has_values(figure):
         return {"charts": {}}
@@ -136,6 +139,20 @@ def _scatter(figure: Scatter, prefixes: Iterator[str]) -> dict[str, Any]:
             "narrow": Markup(scatter.chart(figure, SQUARE, next(prefixes))),  # noqa: S704
         },
         "legend": [{"name": name, "colour": colour} for name, colour in scatter.colours(figure)],
+        "x_label": figure.x_label,
+        "y_label": figure.y_label,
+    }
+
+
+def _histogram(figure: Histogram, prefixes: Iterator[str]) -> dict[str, Any]:
+    if not histogram.has_values(figure):
+        return {"charts": {}}
+    return {
+        "charts": {
+            "wide": Markup(histogram.chart(figure, WIDE, next(prefixes))),  # noqa: S704 - our own SVG
+            "narrow": Markup(histogram.chart(figure, NARROW, next(prefixes))),  # noqa: S704
+        },
+        "legend": [{"name": name, "colour": colour} for name, colour in histogram.colours(figure)],
         "x_label": figure.x_label,
         "y_label": figure.y_label,
     }

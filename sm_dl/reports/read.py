@@ -15,6 +15,9 @@ from sm_dl.contract.figures import (
     Figure,
     Histogram,
     Lines,
+    Matrix,
+    Picture,
+    Pictures,
     Report,
     Scatter,
     Table,
@@ -47,7 +50,7 @@ def read_report(folder: Path) -> Report:
         ) from error
 
 
-def _figure(values: Mapping[str, Any]) -> Figure:
+def _figure(values: Mapping[str, Any]) -> Figure:  # noqa: PLR0911 - one a kind
     match values["kind"]:
         case Table.kind:
             return _record(Table, values)
@@ -58,6 +61,11 @@ def _figure(values: Mapping[str, Any]) -> Figure:
         case Fans.kind:
             panels = [_record(FanPanel, panel) for panel in values["panels"]]
             return _record(Fans, {**values, "panels": panels})
+        case Matrix.kind:
+            return _record(Matrix, values)
+        case Pictures.kind:
+            pictures = [_record(Picture, picture) for picture in values["pictures"]]
+            return _record(Pictures, {**values, "pictures": pictures})
         case Bars.kind:
             bars = [_record(BarPanel, panel) for panel in values["panels"]]
             return _record(Bars, {**values, "panels": bars})

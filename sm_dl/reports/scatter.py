@@ -10,7 +10,7 @@ from sm_dl.contract.figures import Scatter
 from sm_dl.reports.canvas import TickText, Values, draw, numbers
 from sm_dl.reports.style import LIGHT, SERIES, Size
 
-POINT_AREA = 13.0
+POINT_AREA = 18.0
 """Of one point, in square units."""
 OPACITY, BACKGROUND_OPACITY = 0.75, 0.35
 NICE_STEPS = [1, 2, 2.5, 5, 10]

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from sm_dl.data.record_index import RecordFile, find_offsets, index_line, read_index
+from sm_dl.data.record_index import (
+    RecordFile,
+    find_offsets,
+    index_line,
+    read_index,
+    record_heads,
+)
 from sm_dl.data.recordio import framed, read_records
 from sm_dl.errors import PlatformError, UserError
 from tests.golden import GOLDEN, RECORD_FILES, needs_golden
@@ -99,3 +105,32 @@ def test_threads_may_share_a_file(path: Path) -> None:
     with RecordFile(path, "a.rec", [0, 12]) as records, ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda number: records[number % 2], range(200)))
     assert found == [b"one", b"two"] * 100
+
+
+@needs_golden
+@pytest.mark.parametrize("name", RECORD_FILES)
+@pytest.mark.parametrize("num_bytes", [0, 30, 100_000])
+def test_heads_are_the_beginnings_of_the_records(name: str, num_bytes: int) -> None:
+    heads = list(record_heads(GOLDEN / name, name, num_bytes))
+    with (GOLDEN / name).open("rb") as stream:
+        whole = list(read_records(stream, name))
+    assert [offset for offset, _ in heads] == find_offsets(GOLDEN / name, name).tolist()
+    for (_, head), payload in zip(heads, whole, strict=True):
+        assert payload.startswith(head)
+        assert len(head) >= min(num_bytes, len(payload))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"not framed at all", r"a\.rec record 1 at byte 0: expected a RecordIO record"),
+        (framed(b"abcd", cuts=True) + b"\x01\x02", r"a\.rec record 2 at byte 12"),
+        (framed(b"abcd" * 9, cuts=True)[:-4], "cut short"),
+    ],
+)
+def test_heads_of_what_is_no_record_file_are_refused(
+    content: bytes, expected: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.rec").write_bytes(content)
+    with pytest.raises(UserError, match=expected):
+        list(record_heads(tmp_path / "a.rec", "a.rec", 8))

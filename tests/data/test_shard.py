@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sm_dl.data.shard import Reader, batches_of, is_taken, record_at, share_of_host
+from sm_dl.data.shard import Reader, batches_of, is_taken, record_at, share_of_host, uniform_at
 
 steady = settings(derandomize=True, deadline=None, max_examples=60)
 NUM_RECORDS = st.integers(0, 200)
@@ -165,3 +165,29 @@ def test_small_channels_have_all_their_orders(num_records: int) -> None:
         for epoch in range(200)
     }
     assert len(orders) == [0, 1, 2, 6][num_records]
+
+
+def test_draws_of_a_position_do_not_depend_on_the_others() -> None:
+    positions = np.array([7, 0, 123_456_789])
+    together = uniform_at(positions, 5, seed=3, epoch=2)
+    for row, position in enumerate(positions):
+        alone = uniform_at(np.array([position]), 5, seed=3, epoch=2)
+        assert (alone[0] == together[row]).all()
+
+
+def test_draws_are_uniform_and_unrelated() -> None:
+    draws = uniform_at(np.arange(40_000), 4, seed=3, epoch=2)
+    assert draws.min() >= 0
+    assert draws.max() < 1
+    counts = np.stack([np.histogram(column, bins=20, range=(0, 1))[0] for column in draws.T])
+    assert np.abs(counts - 2000).max() < 5 * np.sqrt(2000)
+    lagged = np.concatenate([draws[:-1], draws[1:]], axis=1)
+    correlations = np.corrcoef(lagged.T) - np.eye(8)
+    assert np.abs(correlations).max() < 0.03
+
+
+@pytest.mark.parametrize(("seed", "epoch"), [(4, 2), (3, 1)])
+def test_another_seed_or_epoch_draws_other_numbers(seed: int, epoch: int) -> None:
+    positions = np.arange(100)
+    other = uniform_at(positions, 4, seed, epoch)
+    assert not (uniform_at(positions, 4, 3, 2) == other).any()

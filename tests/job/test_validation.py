@@ -106,6 +106,10 @@ def test_no_more_than_the_first_five_are_told(count: int) -> None:
     assert message.count("was unexpected") == min(count, MAX_ERRORS_SHOWN)
 
 
+def test_the_known_names_are_told_once() -> None:
+    assert _message({"zz1": 1, "zz2": 1, "zz3": 1}).count("Known: ") == 1
+
+
 def test_the_others_are_counted() -> None:
     message = _message({f"zz{index}": 1 for index in range(MAX_ERRORS_SHOWN + 3)})
     assert message.endswith(" And 3 more.")

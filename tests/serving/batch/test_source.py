@@ -89,7 +89,9 @@ def test_a_large_object_may_expand_a_hundredfold(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [gzip.compress(CONTENT)[:-9], b"no gzip at all", b"\x1f\x8b\x08" + b"\xff" * 40]
+    "content",
+    [gzip.compress(CONTENT)[:-9], b"no gzip at all", b"\x1f\x8b\x08" + b"\xff" * 40],
+    ids=["cut", "none", "header"],
 )
 @pytest.mark.parametrize("split", ["None", "Line", "RecordIO"])
 def test_damaged_gzip_is_a_user_error(doubler, tmp_path, content, split):

@@ -1,0 +1,154 @@
+"""Whole jobs in one process: what they leave, whichever way they are told to learn."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sm_dl import registry
+from sm_dl.algorithms.image_classification import training
+from sm_dl.engine.strategy import Hardware
+from sm_dl.errors import UserError
+from sm_dl.job.job import ChannelSource, Job, Resources
+from tests.algorithms.image_classification.pictures import listed, records, textured
+
+SHORT = {
+    "num_classes": 3, "num_training_samples": 12, "image_shape": "3,12,16", "num_layers": 20,
+    "mini_batch_size": 4, "epochs": 3, "learning_rate": 0.05,
+}  # fmt: skip
+MARKS = [[float(number % 2), float(number % 3 == 0), 1.0] for number in range(12)]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def _validation(train: ChannelSource) -> ChannelSource:
+    return replace(train, name="validation")
+
+
+def _run(job: Callable[..., Job], *channels: ChannelSource, **changes: object) -> Path:
+    """Train a short job and return its folder."""
+    built = job(*channels, **{**SHORT, **changes})
+    training.fit(built)
+    return built.paths.root
+
+
+def _facts(root: Path) -> dict:
+    return json.loads((root / "model" / "model.json").read_text())["facts"]
+
+
+@pytest.mark.parametrize("augmentation", [None, "crop", "crop_color_transform"])
+def test_a_job_leaves_model_scores_and_report(job, tmp_path, augmentation: str | None) -> None:
+    train = records(tmp_path, textured(12))
+    root = _run(job, train, _validation(train), augmentation_type=augmentation)
+    scores = json.loads((root / "output" / "classes.json").read_text())
+    assert [one["images"] for one in scores["classes"]] == [4, 4, 4]
+    kinds = [
+        figure["kind"]
+        for figure in json.loads((root / "output" / "report" / "report.json").read_text())[
+            "figures"
+        ]
+    ]
+    assert {"lines", "table"} <= set(kinds)
+    assert _facts(root)["training"]["epochs_done"] == 3
+
+
+def test_the_model_is_the_epoch_of_the_best_validation_accuracy(job, tmp_path, caplog) -> None:
+    caplog.set_level("INFO")
+    train = records(tmp_path, textured(12))
+    root = _run(job, train, _validation(train), epochs=4)
+    accuracies = [float(a) for a in re.findall(r"Validation-accuracy=(\S+)", caplog.text)]
+    assert _facts(root)["training"]["epoch"] == int(np.argmax(accuracies))
+    stored = re.findall(r"Storing the best model with validation accuracy: (\S+)", caplog.text)
+    assert float(stored[-1]) == pytest.approx(max(accuracies), abs=1e-5)
+
+
+def test_without_validation_the_last_epoch_is_kept_and_told(job, tmp_path, caplog) -> None:
+    root = _run(job, records(tmp_path, textured(12)))
+    assert _facts(root)["training"]["epoch"] == 2
+    assert "There is no validation channel" in caplog.text
+    assert not (root / "output" / "classes.json").exists()
+
+
+def test_with_a_frequency_each_of_its_epochs_leaves_a_file(job, tmp_path, caplog) -> None:
+    caplog.set_level("INFO")
+    train = records(tmp_path, textured(12))
+    root = _run(job, train, _validation(train), checkpoint_frequency=2, epochs=4)
+    files = sorted(path.name for path in (root / "model").glob("image-classification-*"))
+    assert files == [f"image-classification-{number:04d}.safetensors" for number in (2, 4)]
+    assert f'Saved checkpoint to "{root}/model/image-classification-0004' in caplog.text
+    assert _facts(root)["training"]["epoch"] in (1, 3)
+
+
+@pytest.mark.parametrize("is_weighted", [0, 1])
+def test_several_labels_an_image_are_learnt(job, tmp_path, is_weighted: int) -> None:
+    train = records(tmp_path, textured(12), labels=MARKS)
+    root = _run(job, train, _validation(train), multi_label=1, use_weighted_loss=is_weighted)
+    assert _facts(root)["is_multi_label"]
+    scores = json.loads((root / "output" / "classes.json").read_text())
+    assert [one["images"] for one in scores["classes"]] == [6, 4, 12]
+    assert registry.load(root / "model").facts.is_multi_label
+
+
+def test_folders_of_a_list_name_the_classes(job, tmp_path) -> None:
+    root = _run(job, *listed(tmp_path, textured(12)))
+    assert _facts(root)["class_names"] == ["kind 0", "kind 1", "kind 2"]
+
+
+def test_the_same_seed_gives_the_same_weights(job, tmp_path) -> None:
+    train = records(tmp_path, textured(12))
+    models = []
+    for name in ("a", "b"):
+        built = job(train, **SHORT, augmentation_type="crop")
+        training.fit(replace(built, paths=replace(built.paths, root=tmp_path / name)))
+        models.append((tmp_path / name / "model" / "weights.safetensors").read_bytes())
+    assert models[0] == models[1]
+
+
+def test_a_second_job_goes_on_from_the_first(job, tmp_path, caplog) -> None:
+    train = records(tmp_path, textured(12))
+    first = _run(job, train, epochs=2)
+    (first.parent / "first").mkdir()
+    first = first.rename(first.parent / "first" / "run")
+    caplog.set_level("INFO")
+    _run(job, train, ChannelSource("model", first / "model"), epochs=1, learning_rate=0.0)
+    assert "Starting from the model of an earlier job" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("hardware", "dtype", "given", "expected"),
+    [
+        (Hardware(0, has_bf16=True), "float32", "auto", "bf16-mixed"),
+        (Hardware(0, has_bf16=False), "float32", "auto", "32-true"),
+        (Hardware(1, has_bf16=True), "float32", "auto", "bf16-mixed"),
+        (Hardware(1, has_bf16=False), "float32", "auto", "16-mixed"),
+        (Hardware(1, has_bf16=True), "float16", "auto", "16-mixed"),
+        (Hardware(0, has_bf16=True), "float16", "auto", "bf16-mixed"),
+        (Hardware(0, has_bf16=False), "float16", "auto", "32-true"),
+        (Hardware(0, has_bf16=True), "float32", "32-true", "32-true"),
+    ],
+)
+def test_precision_is_what_the_hardware_does_best(
+    job, monkeypatch, hardware: Hardware, dtype: str, given: str, expected: str
+) -> None:
+    monkeypatch.setattr("sm_dl.engine.strategy.hardware", lambda: hardware)
+    built = replace(job(precision_dtype=dtype), resources=Resources(precision=given))
+    assert training.planned(built).precision == expected
+
+
+def test_a_weighted_loss_needs_images_that_can_be_counted(job, tmp_path) -> None:
+    pipe = ChannelSource(
+        "train", tmp_path / "train", content_type="application/x-recordio", input_mode="Pipe"
+    )
+    with pytest.raises(UserError, match="use_weighted_loss: expected images that can be counted"):
+        _run(job, pipe, multi_label=1, use_weighted_loss=1)
