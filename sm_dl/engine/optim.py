@@ -89,16 +89,27 @@ class MXNetOptimizer(torch.optim.Optimizer):
         torch._foreach_add_(weights, moments, alpha=-rate * momentum)
 
     def _adam(self, weights: Tensors, gradients: Tensors, group: dict[str, Any]) -> None:
-        """Update with epsilon beside the root of the raw squares; the corrections are in the rate."""
-        beta_1, beta_2, step = group["beta_1"], group["beta_2"], group["step"]
-        rate = group["lr"] * math.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+        """Update with epsilon beside the root of the raw squares, all in one pass over the memory.
+
+        torch's epsilon stands beside the root of the corrected ones: here it is corrected too.
+        """
         means, squares = self._state(weights, "mean", "square")
-        torch._foreach_lerp_(means, gradients, 1 - beta_1)
-        torch._foreach_mul_(squares, beta_2)
-        torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta_2)
-        roots = torch._foreach_sqrt(squares)
-        torch._foreach_add_(roots, group["epsilon"])
-        torch._foreach_addcdiv_(weights, means, roots, -rate)
+        step = torch.full((), float(group["step"]), device=weights[0].device)
+        torch._fused_adam_(
+            weights,
+            gradients,
+            means,
+            squares,
+            [],
+            [step] * len(weights),
+            lr=group["lr"],
+            beta1=group["beta_1"],
+            beta2=group["beta_2"],
+            weight_decay=0.0,
+            eps=group["epsilon"] / math.sqrt(1 - group["beta_2"] ** group["step"]),
+            amsgrad=False,
+            maximize=False,
+        )
 
     def _rmsprop(self, weights: Tensors, gradients: Tensors, group: dict[str, Any]) -> None:
         """Update w -= lr * g / sqrt(n + epsilon)."""
@@ -172,6 +183,7 @@ def mxnet_optimizer(  # noqa: PLR0913 - one keyword per hyperparameter
     epsilon: float = 1e-8,
     rescale: float = 1.0,
     clip: float = math.inf,
+    kind: type[MXNetOptimizer] = MXNetOptimizer,
 ) -> MXNetOptimizer:
     """Return an optimizer over all parameters of a module.
 
@@ -187,14 +199,17 @@ def mxnet_optimizer(  # noqa: PLR0913 - one keyword per hyperparameter
         epsilon: Of adam and rmsprop; the other two have their own.
         rescale: What gradients are multiplied by first.
         clip: The largest absolute value of a component of a gradient.
+        kind: The class, e.g. `row_updates.RowOptimizer` for tables with sparse gradients.
     """
     decayed = {id(one) for one in decaying(module)}
     parameters = [one for one in module.parameters() if one.requires_grad]
+    if weight_decay == 0:
+        decayed = set()  # one group: one pass over all
     groups = [
         {"params": [one for one in parameters if id(one) in decayed], "weight_decay": weight_decay},
         {"params": [one for one in parameters if id(one) not in decayed], "weight_decay": 0.0},
     ]
-    return MXNetOptimizer(
+    return kind(
         [group for group in groups if group["params"]],
         name,
         lr=learning_rate,

@@ -24,3 +24,13 @@ def address(seed: int, *where: int) -> int:
     """Return a 64-bit seed for one place of a run: (seed, epoch, batch, rank)."""
     low, high = np.random.SeedSequence((seed, *where)).generate_state(2)
     return int(high) << 32 | int(low)
+
+
+def seed_torch(seed: int, device: torch.device) -> None:
+    """Seed what draws random numbers on the CPU and on a device, as `torch.manual_seed` does.
+
+    That one also notes the whole call stack, for a GPU that nobody has used yet, in every batch.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)

@@ -20,7 +20,7 @@ from sm_dl import faults
 from sm_dl.engine.checkpoint import Checkpoints
 from sm_dl.engine.losses import LOSS, History, Running, StepLoss, Sums, finite, sums_of
 from sm_dl.engine.narration import EpochSummary, Narrator
-from sm_dl.engine.place import Place, address
+from sm_dl.engine.place import Place, address, seed_torch
 from sm_dl.engine.progress import Progress
 from sm_dl.engine.ranks import Ranks
 from sm_dl.engine.stopping import Selection
@@ -117,7 +117,9 @@ class Run:
         return means
 
     def _train_batch(self, batch: Any) -> None:  # noqa: ANN401 - an algorithm's own type
-        torch.manual_seed(address(self._seed, self.epoch, self.batch, self.fabric.global_rank))
+        seed_torch(
+            address(self._seed, self.epoch, self.batch, self.fabric.global_rank), self.fabric.device
+        )
         loss: StepLoss = self.trained.training_step(batch, self.batch)
         if faults.reach("step"):
             loss["total"] = loss["total"] * math.nan

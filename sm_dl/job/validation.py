@@ -39,7 +39,7 @@ def validate(model: type[M], values: Mapping[str, object], *, place: str) -> M:
                 sentences[index] = sentence.removesuffix(known)
         if len(problems) > MAX_ERRORS_SHOWN:
             sentences.append(f"And {len(problems) - MAX_ERRORS_SHOWN} more.")
-        raise UserError(" ".join(sentences)) from None
+        raise UserError(_said_once(" ".join(sentences), _known(model))) from None
 
 
 def expectation(field: FieldInfo) -> str:
@@ -98,7 +98,7 @@ def _sentence(
     by_alias = _by_alias(model)
     field = by_alias.get(name)
     if field is None:
-        hint = near_miss(name, by_alias) or f" Known: {', '.join(by_alias)}."
+        hint = near_miss(name, by_alias) or _known(model)
         where, colon, noun = place.rpartition(": ")
         return f"{where}{colon}Additional {noun}s are not allowed ({name!r} was unexpected).{hint}"
     if error["type"] == "missing":
@@ -109,6 +109,17 @@ def _sentence(
         f" ({error['msg'].removeprefix('Value error, ')})" if error["type"] == "value_error" else ""
     )
     return f"{place} {name}: expected {expectation(field)}; got {shown(got)}{why}.{hint}"
+
+
+def _known(model: type[BaseModel]) -> str:
+    names = [field.alias or key for key, field in model.model_fields.items()]
+    return f" Known: {', '.join(names)}."
+
+
+def _said_once(text: str, part: str) -> str:
+    """Return a text in which a part stands only where it stood first."""
+    before, found, behind = text.partition(part)
+    return before + found + behind.replace(part, "")
 
 
 def _choices(annotation: Any) -> list[str]:  # noqa: ANN401 - an annotation has no narrower type

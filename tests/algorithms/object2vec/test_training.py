@@ -1,0 +1,90 @@
+"""A job's own decisions: when negatives may be drawn, how a network starts."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from sm_dl.algorithms.object2vec.data import Pairs
+from sm_dl.algorithms.object2vec.sides import sides_of
+from sm_dl.algorithms.object2vec.training import (
+    build_network,
+    check_negative_sampling,
+    load_pretrained,
+)
+from sm_dl.algorithms.object2vec.words import Words
+from sm_dl.errors import UserError
+from sm_dl.job.job import ChannelSource
+from tests.algorithms.object2vec.conftest import hyperparameters_of, random_rows
+
+REGRESSION = {"output_layer": "mean_squared_error"}
+
+
+def pairs_of(*labels):
+    return Pairs(random_rows(len(labels)), random_rows(len(labels), 1), np.array(labels, float))
+
+
+def network_for(pairs=None, **given):
+    hyperparameters = hyperparameters_of(**given)
+    return build_network(hyperparameters, sides_of(hyperparameters), pairs or pairs_of(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("labels", "given", "reason"),
+    [
+        ((1, 0), {}, "expected label 1 in all pairs of channel train; got label 0"),
+        ((1, 2), {"num_classes": 3}, "got label 2"),
+        ((1, 1), REGRESSION, "expected output_layer=softmax"),
+        ((1,), {}, "expected at least two pairs to draw from; got 1"),
+        ((1,), {"force_negative_sampling": True}, "expected at least two pairs"),
+    ],
+)
+def test_negatives_are_refused_where_label_0_would_not_mean_what_it_should(labels, given, reason):
+    with pytest.raises(UserError, match=r"^hyperparameter negative_sampling_rate: 2: ") as refusal:
+        check_negative_sampling(
+            hyperparameters_of(negative_sampling_rate=2, **given), pairs_of(*labels)
+        )
+    assert reason in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "given"),
+    [
+        ((1, 1), {}),
+        ((1, 0), {"force_negative_sampling": True}),
+        ((2, 3), {**REGRESSION, "force_negative_sampling": "true"}),
+    ],
+)
+def test_negatives_are_drawn_where_they_make_sense_or_are_insisted_on(labels, given, log):
+    check_negative_sampling(
+        hyperparameters_of(negative_sampling_rate=2, **given), pairs_of(*labels)
+    )
+    assert "an epoch has 6 pairs" in log.text
+
+
+def test_a_regression_starts_at_the_mean_label():
+    assert network_for(pairs_of(2, 5), **REGRESSION).output.bias.tolist() == [3.5]
+
+
+def test_the_seed_decides_the_weights():
+    one, two, other = (network_for(seed=seed).state_dict() for seed in (1, 1, 2))
+    assert all(one[name].equal(two[name]) for name in one)
+    assert not one["tables.0.weight"].equal(other["tables.0.weight"])
+
+
+@pytest.mark.parametrize("is_frozen", [True, False])
+def test_pretrained_vectors_are_put_in_and_frozen_where_asked(tmp_path, is_frozen):
+    (tmp_path / "v.txt").write_text("a 1 2 3 4 5 6 7 8\n")
+    (tmp_path / "w.json").write_text(json.dumps({"a": 3}))
+    network = network_for(
+        enc0_pretrained_embedding_file="v.txt",
+        enc0_vocab_file="w.json",
+        enc0_freeze_pretrained_embedding=is_frozen,
+    )
+    words = Words({"a": 3})
+    load_pretrained(network, ChannelSource("auxiliary", tmp_path), (words, words))
+    for table in network.tables:  # encoder 1 is like encoder 0, its vectors included
+        assert table.weight[3].tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+        assert table.weight.requires_grad is not is_frozen
+    assert torch.isfinite(network.tables[0].weight).all()
