@@ -1,9 +1,8 @@
-"""Object2Vec on MovieLens 100k, prepared, trained and scored as a user does: the bars of issue and notebook.
+"""Object2Vec on MovieLens 100k, prepared, trained and scored as a user does, beside published figures.
 
 `folds` is 5-fold cross-validation as scikit-surprise does it (SVD 0.934 there), `tenth` a random tenth as
 in AWS's notebook (MSE about 0.91), `u1` the source's first split, `liked` the notebook's second task
-(accuracy about 0.704). The number of epochs is fixed before, by a validation channel: no fold's test
-pairs choose anything.
+(accuracy about 0.704). No early stopping: set `epochs` to what a validation channel says.
 """
 
 import argparse
