@@ -132,6 +132,8 @@ def _unpack(file: BinaryIO, name: str, into: Path) -> None:
     seen: set[str] = set()
     size_bytes = 0
     with tarfile.open(fileobj=stream, mode="r:") as archive:  # type: ignore[call-overload]
+        # Python before 3.11.4 has no filters: `_checked` alone is what it relies on
+        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)
         for count, member in enumerate(archive, start=1):
             if count > MAX_MEMBERS:
                 raise UserError(f"{name}: expected at most {MAX_MEMBERS} members; got more.")
@@ -150,7 +152,7 @@ def _unpack(file: BinaryIO, name: str, into: Path) -> None:
                     f"{into}: {shown(member.name)} of {member.size} bytes does not fit; make room."
                 )
             stream.allow(member.size)
-            archive.extract(member, into, set_attrs=False, filter="data")
+            archive.extract(member, into, set_attrs=False)
             stream.allow(MAX_HEADER_BYTES)
     if not seen - {"."}:
         raise UserError(f"{name}: expected the files of a model; the archive is empty.")
