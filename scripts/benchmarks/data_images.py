@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-r"""Decode photographs: this project's decoder and Pillow, from memory.
+r"""Decode and resize photographs: this project and Pillow, from memory.
 
     python scripts/benchmarks/data_images.py --images FOLDER --runs 5
 
-Up to 200 JPEG files of the folder as they are, and one of them enlarged to 1920 x 1080. CPU seconds
-of one thread, in turn.
+Up to 200 JPEG files of the folder as they are, and one of them enlarged to 1920 x 1080: decoded; and
+decoded pixels resized, bilinear with antialiasing. CPU seconds of one thread, in turn.
 """
 
 import argparse
@@ -14,11 +14,15 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
-from sm_dl.data.image import decode
+from sm_dl.data.image import Pixels, decode
+from sm_dl.data.image_resize import resized
+
+T = TypeVar("T")
 
 MAX_IMAGES = 200
 
@@ -42,7 +46,28 @@ def main() -> int:
         ("1920 x 1080, 300 x 300 is enough", large, (300, 300)),
     ):
         _compare(name, images, at_least, options.runs)
+    for images, size in ((files, (256, 341)), (files, (300, 300)), (large, (256, 455))):
+        _compare_resizing(images, size, options.runs)
     return 0
+
+
+def _compare_resizing(images: Sequence[bytes], size: tuple[int, int], runs: int) -> None:
+    pixels = [decode(image, "a") for image in images]
+    height, width = size
+    ours, peer = [], []
+    for _ in range(runs):
+        ours.append(_seconds(pixels, lambda image: resized(image, height, width)))
+        peer.append(_seconds(pixels, lambda image: _resized_by_pillow(image, size)))
+    ratio = statistics.median(p / o for p, o in zip(peer, ours, strict=True))
+    sizes = sorted(image.shape[:2] for image in pixels)
+    print(
+        f"{sizes[len(sizes) // 2]} to {size}: {len(pixels) / statistics.median(ours):.0f} images/s; "
+        f"Pillow {len(pixels) / statistics.median(peer):.0f} ({ratio:.2f} x)"
+    )
+
+
+def _resized_by_pillow(image: Pixels, size: tuple[int, int]) -> object:
+    return np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def _compare(
@@ -60,7 +85,7 @@ def _compare(
     )
 
 
-def _seconds(images: Sequence[bytes], read: Callable[[bytes], object]) -> float:
+def _seconds(images: Sequence[T], read: Callable[[T], object]) -> float:
     began = time.process_time()
     for image in images:
         read(image)

@@ -146,7 +146,8 @@ def byte_source(
         source: The channel.
         accepted: Media types that the caller reads; None means all.
         host: This host's number and how many there are, to take a share of a `ShardedByS3Key`
-            channel in S3. Folders and pipes hold this host's share already.
+            channel: whole files, by the order of their keys. What the platform has put into
+            folders and pipes is this host's share already.
         timeout_s: How long a pipe may be silent.
     Raises:
         UserError: There is no file, or one of an unknown extension while no content type is given.
@@ -161,7 +162,7 @@ def byte_source(
             f"channel {source.name}: expected at least one data file below "
             f"{source.s3_uri or source.path}; got none."
         )
-    if source.s3_uri and source.distribution == "ShardedByS3Key":
+    if source.distribution == "ShardedByS3Key" and not source.is_shared_out:
         files = share_of_host(files, *host)
     return ListedSource(files)
 

@@ -80,6 +80,7 @@ def _channel(name: str, entry: object, paths: Paths) -> ChannelSource:
         content_type=_content_type(values.get("ContentType") or None, name),
         input_mode=mode,
         distribution=_one_of(Distribution, "S3DistributionType", "FullyReplicated", values, name),
+        is_shared_out=True,
         compression=_one_of(Compression, "CompressionType", "None", values, name),
         record_wrapper=_one_of(RecordWrapper, "RecordWrapperType", "None", values, name),
     )

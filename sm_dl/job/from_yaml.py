@@ -42,7 +42,7 @@ class ChannelConfig(BaseModel):
     input_mode: InputMode = "File"
     """How the service would hand the channel over."""
     distribution: Distribution = "FullyReplicated"
-    """Whether each host gets everything or its share of the files."""
+    """Whether each host gets everything or its share of the files, by the order of their names."""
     s3_data_type: S3DataType = "S3Prefix"
     """Whether an `s3://` address is the beginning of keys or a manifest that lists objects."""
 

@@ -29,6 +29,8 @@ class ChannelSource:
     """As given by the user; None means: by the file extension."""
     input_mode: InputMode = "File"
     distribution: Distribution = "FullyReplicated"
+    is_shared_out: bool = False
+    """Whether this host has been given its share already, as the platform does it."""
     compression: Compression = "None"
     """Of the stored objects, in Pipe mode; the platform unpacks before the pipe."""
     record_wrapper: RecordWrapper = "None"

@@ -239,3 +239,27 @@ def test_one_loop_reads_a_file_and_a_pipe_alike(channel: Make, tmp_path: Path) -
     with feeding(tmp_path / "train", [[content]]):
         pipe = ChannelSource("train", tmp_path / "train", "application/jsonlines", "Pipe")
         assert objects(pipe) == objects(folder) == [{"a": 0}, {"a": 1}]
+
+
+@pytest.mark.parametrize("num_hosts", [1, 2, 3, 5])
+def test_hosts_share_the_files_of_a_folder_out_as_they_do_with_keys(
+    channel: Make, num_hosts: int
+) -> None:
+    every = ["B.json", "a.json", "c/a.json", "d.json"]
+    source = replace(channel(*every), distribution="ShardedByS3Key")
+    shares = [
+        [file.name for file in byte_source(source, host=(host, num_hosts)).next_epoch()]
+        for host in range(num_hosts)
+    ]
+    assert shares == [
+        [f"train/{name}" for name in every[host::num_hosts]] for host in range(num_hosts)
+    ]
+
+
+def test_what_the_platform_has_shared_out_is_not_shared_out_again(channel: Make) -> None:
+    source = replace(channel("a.json", "b.json"), distribution="ShardedByS3Key", is_shared_out=True)
+    assert len(byte_source(source, host=(1, 2)).next_epoch()) == 2
+
+
+def test_hosts_read_all_of_a_replicated_folder(channel: Make) -> None:
+    assert len(byte_source(channel("a.json", "b.json"), host=(1, 2)).next_epoch()) == 2

@@ -74,7 +74,8 @@ def test_hyperparameters_stay_the_strings_they_are(typical: RawJob) -> None:
 
 
 def test_a_channel_is_the_folder_of_its_name(typical: RawJob, tmp_path: Path) -> None:
-    assert typical.channels["test"] == ChannelSource("test", tmp_path / "input" / "data" / "test")
+    folder = tmp_path / "input" / "data" / "test"
+    assert typical.channels["test"] == ChannelSource("test", folder, is_shared_out=True)
 
 
 def test_a_channel_keeps_its_content_type_and_distribution(typical: RawJob) -> None:

@@ -1,6 +1,7 @@
 """Channels of CSV files become columns of pairs; what is no pair is refused with file and line."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -149,11 +150,12 @@ def test_the_texts_of_chosen_pairs_are_found_again(channel):
     ]
 
 
-def test_of_a_sharded_channel_in_a_folder_a_host_reads_all_it_holds(channel):
-    source = channel("a,1.2.3.4\n", "b,1.2.3.4\n")
-    sharded = ChannelSource("train", source.path, distribution="ShardedByS3Key")
+@pytest.mark.parametrize(("is_shared_out", "num_pairs"), [(True, 3), (False, 1)])
+def test_of_a_sharded_channel_in_a_folder_a_host_reads_its_share(channel, is_shared_out, num_pairs):
+    source = channel("a,1.2.3.4\n", "b,1.2.3.4\n", "c,1.2.3.4\n")
+    sharded = replace(source, distribution="ShardedByS3Key", is_shared_out=is_shared_out)
     hosts = Hosts("algo-2", ("algo-1", "algo-2"))
-    assert len(read_table(sharded, ROWS, hosts=hosts)) == 2
+    assert len(read_table(sharded, ROWS, hosts=hosts)) == num_pairs
 
 
 def test_known_entities_are_told_from_others(channel, tmp_path: Path):
