@@ -28,7 +28,7 @@ from PIL import Image
 
 NUM_MADE, NUM_LINKED, NUM_CLASSES = 200, 2000, 10
 """Photographs made; names that they get, so that none of ours are kept decoded; folders."""
-WANTED_BYTES = 68_000
+WANTED_BYTES, TOLERANCE_BYTES = 68_000, 4_000
 WIDTH, HEIGHT = 500, 375
 
 
@@ -104,18 +104,26 @@ def run(kind: str, root: Path, workers: int, options: argparse.Namespace) -> tup
 def make_photographs(source: Path, root: Path) -> float:
     """Write photographs of one size in class folders; return their mean number of bytes."""
     made: list[bytes] = []
-    paths = sorted(source.rglob("*.jpg"))
-    while len(made) < NUM_MADE:
-        before = len(made)
-        for path in paths[: NUM_MADE - before]:
+    for flips in (False, True):
+        for path in sorted(source.rglob("*.jpg")):
             with Image.open(path) as image:
-                made.append(photograph(image.convert("RGB"), flips=before > 0))
-        if len(made) == before:
-            raise SystemExit(f"{source}: expected .jpg files; found none.")
+                content = photograph(image.convert("RGB"), flips=flips)
+            # a smooth picture does not get that many bytes at any quality
+            if abs(len(content) - WANTED_BYTES) < TOLERANCE_BYTES:
+                made.append(content)
+            if len(made) == NUM_MADE:
+                return link_photographs(made, root)
+    if not made:
+        raise SystemExit(f"{source}: expected photographs (.jpg); found none.")
+    return link_photographs(made, root)
+
+
+def link_photographs(made: Sequence[bytes], root: Path) -> float:
+    """Write each photograph under several names; return their mean number of bytes."""
     for number in range(NUM_LINKED):
         folder = root / f"class_{number % NUM_CLASSES}"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number}.jpg").write_bytes(made[number % NUM_MADE])
+        (folder / f"{number}.jpg").write_bytes(made[number % len(made)])
     return statistics.mean(map(len, made))
 
 
@@ -123,10 +131,9 @@ def photograph(image: Image.Image, *, flips: bool) -> bytes:
     """Return the middle of an image in our size, at the quality that gives about our bytes."""
     scale = max(WIDTH / image.width, HEIGHT / image.height)
     width, height = WIDTH / scale, HEIGHT / scale
-    left, top = (image.width - width) / 2, (image.height - height) / 2
-    cut = image.resize(
-        (WIDTH, HEIGHT), Image.Resampling.BICUBIC, box=(left, top, left + width, top + height)
-    )
+    left, top = max(0, image.width - width) / 2, max(0, image.height - height) / 2
+    box = (left, top, min(left + width, image.width), min(top + height, image.height))
+    cut = image.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC, box=box)
     if flips:
         cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     sizes: dict[int, bytes] = {}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sm_dl.content_types import IMAGES, RECORDIO, parse
+from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.image_record import HEADER, image_record_from_bytes
 from sm_dl.data.lst import ListLine, image_path, read_list
 from sm_dl.data.record_index import RecordFile, record_heads
@@ -45,8 +46,8 @@ class Entry:
 class ImageSet(Protocol):
     """Images that can be had in any order, as often as wanted."""
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield the images in the order of the file or list; called once."""
+    def entries(self, bad: BadRecords) -> Iterator[Entry]:
+        """Yield the images in the order of the file or list, bad ones left out; called once."""
 
     def content(self, number: int) -> bytes:
         """Return the bytes of one image file; any thread may ask."""
@@ -65,8 +66,8 @@ class RecordImages:
         self._file = RecordFile(path, name, self._offsets)
         weakref.finalize(self, self._file.close)
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield the records of the file.
+    def entries(self, bad: BadRecords) -> Iterator[Entry]:
+        """Yield the records of the file; `bad` may leave out those that are no image records.
 
         Raises:
             UserError: The file is not RecordIO, or a record is no image record.
@@ -76,8 +77,12 @@ class RecordImages:
             self._offsets.append(offset)
             if len(head) >= HEADER.size and _num_bytes_before_image(head) > len(head):
                 head = self._file[number]  # noqa: PLW2901 - more labels than usual
-            record = image_record_from_bytes(head, place)
-            yield Entry(number, record.labels, place)
+            try:
+                record = image_record_from_bytes(head, place)
+            except UserError as error:
+                bad.leave_out(error)
+            else:
+                yield Entry(number, record.labels, place)
 
     def content(self, number: int) -> bytes:
         """Return one image file."""
@@ -104,8 +109,8 @@ class ListedImages:
         self._paths: list[str] = []
         self._places: list[str] = []
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield the images in the order of the list.
+    def entries(self, bad: BadRecords) -> Iterator[Entry]:
+        """Yield the images in the order of the list; `bad` may leave out lines that do not fit.
 
         Raises:
             UserError: A line is no list line, has the index of another one, or names no file.
@@ -113,14 +118,13 @@ class ListedImages:
         find = self._finder()
         seen: dict[int, str] = {}
         with self._lines.open() as stream:
-            for line in read_list(stream, self._lines.name):
-                if line.index in seen:
-                    raise UserError(
-                        f"{line.place}: expected an index that no other line has; got {line.index}, "
-                        f"as in {seen[line.index]}. Number the lines anew."
-                    )
-                seen[line.index] = line.place
-                find(line)
+            for line in read_list(stream, self._lines.name, bad):
+                try:
+                    _check_index(line, seen)
+                    find(line)
+                except UserError as error:
+                    bad.leave_out(error)
+                    continue
                 self._paths.append(line.path)
                 self._places.append(line.place)
                 number = len(self._paths) - 1
@@ -167,6 +171,15 @@ class ListedImages:
     def place(self, number: int) -> str:
         """Return what to call an image in an error."""
         return f"{self._places[number]} ({self._paths[number]})"
+
+
+def _check_index(line: ListLine, seen: dict[int, str]) -> None:
+    if line.index in seen:
+        raise UserError(
+            f"{line.place}: expected an index that no other line has; got {line.index}, as in "
+            f"{seen[line.index]}. Number the lines anew."
+        )
+    seen[line.index] = line.place
 
 
 def open_image_set(channel: ChannelSource, lists: ChannelSource | None = None) -> ImageSet:

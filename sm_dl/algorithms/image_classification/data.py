@@ -111,7 +111,7 @@ def _labelled(images: ImageSet, rule: LabelRule, bad: BadRecords) -> Labelled:
     """
     found = Labelled()
     folders: set[tuple[float, str]] = set()
-    for entry in images.entries():
+    for entry in images.entries(bad):
         try:
             found.labels.append(rule.from_vector(entry.labels, entry.place))
         except UserError as error:

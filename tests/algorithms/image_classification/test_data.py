@@ -401,6 +401,30 @@ def test_bad_images_and_labels_are_left_out_up_to_a_number_and_counted_once(
     assert "record 5 " in bad.reasons[1]
 
 
+def test_bad_lines_of_a_list_are_left_out(tmp_path: Path) -> None:
+    lines = "".join(
+        f"{number}\t{number % 3}\tkind {number % 3}/{number}.png\n" for number in range(6)
+    )
+    bad = BadRecords(3)
+    batches = opened(
+        *write_list(tmp_path, f"{lines}7\t0\n0\t0\tkind 0/0.png\n8\t0\tgone.png\n", images=6),
+        bad=bad,
+    )
+    assert sorted(levels(batches, Place(0))) == list(range(6))
+    assert [reason.partition(" at ")[0] for reason in bad.reasons] == [
+        f"train_lst/train.lst line {number}" for number in (7, 8, 9)
+    ]
+
+
+def test_records_that_are_no_image_records_are_left_out(tmp_path: Path) -> None:
+    channel = records(tmp_path, numbered(5))
+    with (channel.path / "a.rec").open("ab") as stream:
+        stream.write(framed(b"short", cuts=True) + record_bytes(numbered(1)))
+    bad = BadRecords(1)
+    assert sorted(levels(opened(channel, bad=bad), Place(0))) == [0, 0, 1, 2, 3, 4]
+    assert "record 6 at byte" in bad.reasons[0]
+
+
 def test_a_bad_image_of_a_pipe_is_counted_once(tmp_path: Path) -> None:
     images = numbered(10)
     images[4] = b"no image"
