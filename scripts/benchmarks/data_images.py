@@ -46,8 +46,8 @@ def main() -> int:
         ("1920 x 1080, 300 x 300 is enough", large, (300, 300)),
     ):
         _compare(name, images, at_least, options.runs)
-    for images, size in ((files, (256, 341)), (files, (300, 300)), (large, (256, 455))):
-        _compare_resizing(images, size, options.runs)
+    for images, wanted in ((files, (256, 341)), (files, (300, 300)), (large, (256, 455))):
+        _compare_resizing(images, wanted, options.runs)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The five optimizers as MXNet 1.3 means them, which is what the service's learning rates are for.
+"""The six optimizers as MXNet 1.3 means them, which is what the service's learning rates are for.
 
 With s = `rescale`, c = `clip` and wd = `weight_decay`, g is clip(s * gradient + wd * w, c) for adam
 and rmsprop, and clip(s * gradient, c) for the others, whose decay comes after. Source:
