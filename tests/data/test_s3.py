@@ -302,6 +302,42 @@ def test_an_object_that_goes_away_is_refused(store: FaultyStore) -> None:
         file.open()
 
 
+def test_an_object_that_goes_away_while_it_is_read_is_refused(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "BUFFER_BYTES", 1000)
+    store.put("train/a", CONTENT * 3)
+    (file,) = channel_files(_source())
+    with file.open() as stream:
+        stream.read(10)
+        store.backend.delete_object("bkt", "train/a")
+        with pytest.raises(UserError, match=r"train/a: s3://bkt/train/a"):
+            stream.read()
+
+
+def test_an_object_that_comes_later_belongs_to_no_epoch_of_the_job(store: FaultyStore) -> None:
+    store.put("train/a", CONTENT)
+    source = byte_source(_source())
+    store.put("train/b", CONTENT)
+    assert [[file.name for file in source.next_epoch()] for _ in range(2)] == [["train/a"]] * 2
+
+
+def test_a_listing_of_several_pages_comes_whole(store: FaultyStore) -> None:
+    keys = [f"train/{number:04}" for number in range(2_100)]
+    for key in keys:
+        store.put(key, b"")
+    assert _names() == keys
+    assert store.requests.count("GET /bkt") == 3
+
+
+def test_a_page_of_a_listing_that_is_cut_is_asked_for_again(store: FaultyStore) -> None:
+    keys = [f"train/{number:04}" for number in range(1_100)]
+    for key in keys:
+        store.put(key, b"")
+    store.cut("GET /bkt$", 5_000, times=1)
+    assert _names() == keys
+
+
 @pytest.mark.usefixtures("store")
 def test_a_missing_bucket_is_one_sentence() -> None:
     assert _message(UserError, "s3://no-such-bucket/train") == (
