@@ -120,7 +120,7 @@ class Run:
         seed_torch(
             address(self._seed, self.epoch, self.batch, self.fabric.global_rank), self.fabric.device
         )
-        loss: StepLoss = self.trained.training_step(batch, self.batch)
+        loss = self._step(self.trained.training_step, batch, self.batch)
         if faults.reach("step"):
             loss["total"] = loss["total"] * math.nan
         sums = self.ranks.sum(sums_of(loss))
@@ -133,6 +133,14 @@ class Run:
             self._narrator.batch_ends(self.epoch, self.batch, self.running)
         self.batch += 1
         self.step += 1
+
+    def _step(self, step: Callable[[Any, int], StepLoss], batch: Any, index: int) -> StepLoss:  # noqa: ANN401
+        """Return what a step of the module returns, computed in the plan's precision.
+
+        Fabric sees to that for `forward` alone, and for a step only where several processes train.
+        """
+        with self.fabric.autocast():
+            return step(batch, index)
 
     def _objective(self, total: Tensor, sums: Tensor) -> Tensor:
         """Return what gradients are taken of. Ranks average theirs: each counts with its own terms."""
@@ -166,7 +174,7 @@ class Run:
             self.module.on_validation_epoch_start()
             for index, batch in enumerate(batches_of(self._place(0))):
                 faults.reach("validate")
-                loss: StepLoss = self.trained.validation_step(batch, index)
+                loss = self._step(self.trained.validation_step, batch, index)
                 names = tuple(loss.get("figures", ()))
                 sums = sums_of(loss) if sums is None else sums + sums_of(loss)
                 self._stop_if_asked()

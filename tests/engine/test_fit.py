@@ -347,3 +347,31 @@ def test_a_sparse_gradient_that_is_not_finite_is_noticed(training):
 
     result, _ = training.run([1.0], module=Rows(), average_decay=None)
     assert isinstance(result.interruption, AlgorithmError)
+
+
+class Typed(Scripted):
+    """Remembers in which number format a product of matrices comes out."""
+
+    def __init__(self):
+        super().__init__()
+        self.formats = set()
+
+    def training_step(self, batch, batch_idx):
+        self.formats.add(("training", (torch.ones(2, 2) @ torch.ones(2, 2)).dtype))
+        return super().training_step(batch, batch_idx)
+
+    def validation_step(self, batch, batch_idx):
+        self.formats.add(("validation", (torch.ones(2, 2) @ torch.ones(2, 2)).dtype))
+        return super().validation_step(batch, batch_idx)
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"), [("bf16-mixed", torch.bfloat16), ("32-true", torch.float32)]
+)
+def test_steps_are_computed_in_the_precision_of_the_plan(
+    tmp_path, monkeypatch, precision, expected
+):
+    monkeypatch.setitem(globals(), "ON_ONE_CPU", Plan("cpu", 1, 1, "auto", precision))
+    module = Typed()
+    Training(tmp_path).run([1.0, 2.0], validation=[1.0, 2.0], module=module)
+    assert module.formats == {("training", expected), ("validation", expected)}
