@@ -7,10 +7,11 @@ FOLDER holds photographs (JPEG, any size) that become 500 x 375 pixels of about 
 folder that holds torchvision and timm beside the environment's torch, as `pip install --no-deps
 --target PACKAGES torchvision timm==1.0.31 huggingface_hub` leaves them; without it ours runs alone.
 
-Every loader gives 224 x 224 crops in batches of 32, float32 in the end, on the processors this
-process may use; the peers with their best number of workers of 1 to 3. Each run is a process of its
-own; images/s by the clock are those of all epochs but the first, images per CPU second those of all
-epochs and processes. The last lines are pictures of 32 x 32.
+Every loader gives 224 x 224 crops in batches of 32 on the processors this process may use: ours as
+bytes, as the network wants them, and as float32; the peers as float32, with the best number of
+workers of those that --workers names. Each run is a process of its own; images/s by the clock are
+those of all epochs but the first, images per CPU second those of all epochs and processes. The last
+lines are pictures of 32 x 32.
 """
 
 import argparse
@@ -38,6 +39,7 @@ def main() -> int:
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--small", type=Path, help="folder of class folders with small pictures")
     parser.add_argument("--peers", type=Path)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=3)
     options = parser.parse_args()
@@ -77,7 +79,8 @@ def best_workers(kind: str, root: Path, options: argparse.Namespace) -> int:
     """Return the number of workers that gives a peer the most images/s; ours decides itself."""
     if kind.startswith("ours"):
         return 0
-    return max(range(1, 4), key=lambda number: run(kind, root, number, options)[0])
+    best: int = max(options.workers, key=lambda number: run(kind, root, number, options)[0])
+    return best
 
 
 def run(kind: str, root: Path, workers: int, options: argparse.Namespace) -> tuple[float, float]:

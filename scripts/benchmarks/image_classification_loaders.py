@@ -20,6 +20,7 @@ SMALL_BATCH_SIZE, SMALL_SIDE = 128, 28
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PHOTOGRAPHS = (
     "ours",
+    "ours, as float32",
     "torchvision",
     "torchvision, resize and crop",
     "timm",
@@ -47,7 +48,7 @@ class Settings:
 
 
 def ours(root: Path, augmentation: str, *, is_small: bool) -> Epochs:
-    """Return our batches; images are bytes until the network makes them numbers."""
+    """Return our batches; their images are bytes, which the network makes numbers."""
     from sm_dl.algorithms.image_classification.data import open_images  # noqa: PLC0415
     from sm_dl.data.bad_records import BadRecords  # noqa: PLC0415
     from sm_dl.engine.place import Place  # noqa: PLC0415
@@ -85,7 +86,7 @@ def ours(root: Path, augmentation: str, *, is_small: bool) -> Epochs:
         batches = open_images(
             job, "train", hyperparameters=settings, is_training=True, bad=BadRecords()
         )
-    return lambda epoch: (batch.images_BCHW.float() for batch in batches(Place(epoch)))
+    return lambda epoch: (batch.images_BCHW for batch in batches(Place(epoch)))
 
 
 def torchvision_v2(root: Path, workers: int, crops: str) -> Epochs:
@@ -141,7 +142,11 @@ def epochs_of(kind: str, root: Path, workers: int) -> Epochs:
     name, _, rest = kind.partition(", ")
     if name == "ours":
         is_small = rest == "small"
-        return ours(root, "crop" if is_small or not rest else rest, is_small=is_small)
+        preset = rest if rest.startswith("crop") else "crop"
+        epochs = ours(root, preset, is_small=is_small)
+        if rest != "as float32":
+            return epochs
+        return lambda epoch: (images.float() for images in epochs(epoch))
     if name == "timm":
         return timm_loader(root, workers, None if rest else 0.4)
     crops = {"": "random area", "resize and crop": "resized", "small": "small"}[rest]
