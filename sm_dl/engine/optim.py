@@ -23,7 +23,7 @@ ADAGRAD_EPSILON, ADADELTA_EPSILON, ADADELTA_DECAY = 1e-7, 1e-5, 0.9
 
 
 class MXNetOptimizer(torch.optim.Optimizer):
-    """One of the five, all weights of a group in a few multi-tensor operations."""
+    """One of the six, all weights of a group in a few multi-tensor operations."""
 
     def __init__(self, groups: Sequence[dict[str, Any]], name: Name, **settings: float) -> None:
         """Set up the parameter groups; see `mxnet_optimizer` for the settings."""

@@ -1,19 +1,23 @@
-"""MXNet's optimizers for token tables: a step reaches the rows that a batch touches, and no others.
+"""MXNet's optimizers for tables of embeddings: a step reaches the rows that a batch touches, and no others.
 
 A table gets its gradient as a sparse tensor of rows (`torch.nn.Embedding` with `sparse=True`). State,
 decay and update of the rule then cost what a batch holds, not what the table holds. That is MXNet's
-`lazy_update` of `row_sparse` gradients (python/mxnet/optimizer.py, 1.3.0), for all of its rules.
+`lazy_update` of `row_sparse` gradients (python/mxnet/optimizer.py, 1.3.0), for all of its rules; the
+service's containers warn of it in their logs.
 """
+
+# ruff: noqa: SLF001 - the parts of a sparse tensor and DDP's list have no public names
 
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from sm_dl.engine.gathering import num_processes, rows_of_all
-from sm_dl.engine.lazy_adam import leave_out_of_ddp, rows_of, summed
 from sm_dl.engine.optim import MXNetOptimizer, Tensors
 
 NUMBERS_AT_ONCE = 1 << 17
@@ -88,9 +92,35 @@ def distinct_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:
 
     A network that looks each row up once gives them so already, though torch does not know it.
     """
-    rows, values = gradient._indices()[0], gradient._values()  # noqa: SLF001 - torch's own word
+    rows, values = gradient._indices()[0], gradient._values()
     is_rising = bool(rows.diff().min() > 0) if len(rows) > 1 else True
-    return (rows, values) if is_rising else rows_of(gradient)
+    return (rows, values) if is_rising else summed(rows, values)
+
+
+def summed(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return distinct rows, sorted, and the sum of the values that each had."""
+    if rows.device.type != "cpu" or not len(rows):
+        distinct, place = torch.unique(rows, return_inverse=True)
+        sums = values.new_zeros(len(distinct), *values.shape[1:])
+        return distinct, sums.index_add_(0, place, values)
+    # a third of the time of the above: NumPy sorts integers with vector instructions, and a bag of
+    # embeddings sums neighbours as no other operation does
+    order = np.argsort(rows.numpy())
+    ranked = rows.numpy()[order]
+    starts = np.flatnonzero(np.diff(ranked, prepend=-1))
+    sums = torch.nn.functional.embedding_bag(
+        torch.from_numpy(order), values, torch.from_numpy(starts), mode="sum"
+    )
+    return torch.from_numpy(ranked[starts]), sums
+
+
+def leave_out_of_ddp(module: nn.Module, names: list[str]) -> None:
+    """Keep DistributedDataParallel from the tables of a module that `RowOptimizer` exchanges itself.
+
+    It would send whole tables around; NCCL sends no sparse tensor at all.
+    """
+    ignore: Any = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
+    ignore(module, names)
 
 
 def keep_rows_sparse(module: nn.Module) -> None:

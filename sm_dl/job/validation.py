@@ -33,10 +33,6 @@ def validate(model: type[M], values: Mapping[str, object], *, place: str) -> M:
         sentences = [
             _sentence(model, values, problem, place) for problem in problems[:MAX_ERRORS_SHOWN]
         ]
-        known = f" Known: {', '.join(_by_alias(model))}."
-        for index, sentence in enumerate(sentences):  # the list of all names is told once
-            if sentence.endswith(known) and any(one.endswith(known) for one in sentences[:index]):
-                sentences[index] = sentence.removesuffix(known)
         if len(problems) > MAX_ERRORS_SHOWN:
             sentences.append(f"And {len(problems) - MAX_ERRORS_SHOWN} more.")
         raise UserError(_said_once(" ".join(sentences), _known(model))) from None
@@ -112,8 +108,7 @@ def _sentence(
 
 
 def _known(model: type[BaseModel]) -> str:
-    names = [field.alias or key for key, field in model.model_fields.items()]
-    return f" Known: {', '.join(names)}."
+    return f" Known: {', '.join(_by_alias(model))}."
 
 
 def _said_once(text: str, part: str) -> str:

@@ -5,9 +5,10 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from sm_dl.engine.optim import mxnet_optimizer
-from sm_dl.engine.row_updates import RowOptimizer, distinct_rows
+from sm_dl.engine.row_updates import RowOptimizer, distinct_rows, leave_out_of_ddp, summed
 
 NAMES = ("sgd", "adam", "rmsprop", "adagrad", "adadelta")
 
@@ -80,3 +81,58 @@ def test_distinct_rows_hold_the_sums(rows):
     dense[found] = sums
     assert len(found.unique()) == len(found)
     torch.testing.assert_close(dense, gradient.to_dense())
+
+
+def table_and_optimizer(**settings):
+    module = Tables(is_sparse=True)
+    optimizer = mxnet_optimizer("adam", module, learning_rate=0.1, kind=RowOptimizer, **settings)
+    return module.table.weight, optimizer
+
+
+def take_step(optimizer, table, rows):
+    """Make one update with a gradient that depends on the rows, and counts repeated ones twice."""
+    optimizer.zero_grad()
+    looked_up = functional.embedding(torch.tensor(rows, dtype=torch.int64), table, sparse=True)
+    looked_up.sin().mul(torch.arange(1.0, 1 + len(rows)).unsqueeze(1)).sum().backward()
+    optimizer.step()
+
+
+def test_adam_on_rows_is_the_usual_sparse_adam():
+    table, ours = table_and_optimizer()
+    twin = nn.Parameter(table.detach().clone())
+    usual = torch.optim.SparseAdam([twin], lr=0.1)
+    for rows in ([0, 1, 1, 5], [5, 2], [8, 8, 8], [1, 0]):
+        take_step(ours, table, rows)
+        take_step(usual, twin, rows)
+    torch.testing.assert_close(table, twin)
+
+
+def test_the_moments_of_a_row_do_not_decay_while_it_is_away():
+    table, optimizer = table_and_optimizer()
+    take_step(optimizer, table, [3])
+    mean = optimizer.state[table]["mean"][3].clone()
+    take_step(optimizer, table, [4])
+    assert torch.equal(optimizer.state[table]["mean"][3], mean)
+
+
+def test_a_batch_without_rows_changes_nothing():
+    table, optimizer = table_and_optimizer(weight_decay=0.1)
+    before = table.detach().clone()
+    take_step(optimizer, table, [])
+    assert torch.equal(table, before)
+
+
+@pytest.mark.parametrize("rows", [[4], [0, 0, 0], [3, 1, 2, 1, 3, 3], []])
+def test_repeated_rows_are_added_up(rows):
+    torch.manual_seed(0)
+    index, values = torch.tensor(rows, dtype=torch.int64), torch.randn(len(rows), 3)
+    distinct, sums = summed(index, values)
+    assert distinct.tolist() == sorted(set(rows))
+    expected = torch.zeros(9, 3).index_add_(0, index, values)
+    torch.testing.assert_close(sums, expected[distinct])
+
+
+def test_tables_are_named_to_ddp_as_none_of_its_business():
+    module = Tables(is_sparse=True)
+    leave_out_of_ddp(module, ["table.weight"])
+    assert module._ddp_params_and_buffers_to_ignore == ["table.weight"]

@@ -9,8 +9,9 @@ from sm_dl.algorithms.ip_insights.hyperparameters import IPInsightsHyperparamete
 from sm_dl.algorithms.ip_insights.metrics import area_under_curve
 from sm_dl.algorithms.ip_insights.network import IPInsightsNetwork, PairBatch
 from sm_dl.engine.gathering import rows_of_all
-from sm_dl.engine.lazy_adam import LazyAdam, leave_out_of_ddp
 from sm_dl.engine.losses import StepLoss
+from sm_dl.engine.optim import MXNetOptimizer, mxnet_optimizer
+from sm_dl.engine.row_updates import RowOptimizer, leave_out_of_ddp
 
 ACCURACY, AUC = "accuracy", "discriminator_auc"
 
@@ -49,9 +50,15 @@ class IPInsightsModule(LightningModule):
         self._scores = []
         return {AUC: area_under_curve(scores[:, 0], scores[:, 1:].ravel())}
 
-    def configure_optimizers(self) -> LazyAdam:
+    def configure_optimizers(self) -> MXNetOptimizer:
         """Return Adam that is lazy about rows of tables."""
-        return LazyAdam(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        return mxnet_optimizer(
+            "adam",
+            self,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            kind=RowOptimizer,
+        )
 
 
 def _step_loss(scores: Tensor) -> StepLoss:
