@@ -19,8 +19,8 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
+from sm_dl.algorithms.image_classification.crop import resize
 from sm_dl.data.image import Pixels, decode
-from sm_dl.data.image_resize import resized
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ def _compare_resizing(images: Sequence[bytes], size: tuple[int, int], runs: int)
     height, width = size
     ours, peer = [], []
     for _ in range(runs):
-        ours.append(_seconds(pixels, lambda image: resized(image, height, width)))
+        ours.append(_seconds(pixels, lambda image: resize(image, height, width)))
         peer.append(_seconds(pixels, lambda image: _resized_by_pillow(image, size)))
     ratio = statistics.median(p / o for p, o in zip(peer, ours, strict=True))
     sizes = sorted(image.shape[:2] for image in pixels)

@@ -7,8 +7,8 @@
 | animated PNG | its first picture |
 | EXIF orientation | ignored: boxes and masks are drawn on the pixels as stored |
 
-Nothing is decoded before the header has been checked against a budget of pixels. Resizing is
-`image_resize.py`.
+Nothing is decoded before the header has been checked against a budget of pixels. Resizing is left
+to those who have tensors: it is several times faster there than here.
 """
 
 import io

@@ -184,6 +184,18 @@ def test_nothing_is_left_half_written(run):
     assert not list(run.root.rglob("*.sagemaker-ignore"))
 
 
+def test_a_job_trains_in_mixed_precision_where_it_asks_for_it(run, tmp_path):
+    settings = {
+        "output": tmp_path / "run",
+        "resources.precision": "bf16-mixed",
+        f"hyperparameters.{run.job.epochs_name}": 1,
+    }
+    changes = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    finished = door("train", "--config", run.config, *changes)
+    assert finished.returncode == 0, finished.stdout
+    assert "precision bf16-mixed" in finished.stdout
+
+
 def test_a_job_from_opt_ml_trains_the_same_model(name, run, tmp_path):
     run.job.write_opt_ml(tmp_path)
     finished = door("train", SAGEMAKER_BASE_DIR=str(tmp_path), SM_DL_ALGORITHM=name)

@@ -4,6 +4,7 @@ from sm_dl.algorithms.deepar.calendar import Frequency
 from sm_dl.algorithms.deepar.hyperparameters import DeepARHyperparameters
 from sm_dl.algorithms.deepar.scoring import Tested
 from sm_dl.contract.figures import Fans, Lines, Report, Table
+from sm_dl.contract.page import page_of
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.engine.fit import FitResult
 from sm_dl.job.job import Job
@@ -47,17 +48,8 @@ def report_of(
             note=f"The model holds the weights of epoch {result.kept_epoch}.",
         )
     )
-    if bad.count:
-        figures.append(
-            Table(
-                "Records left out",
-                ["reason"],
-                [[reason] for reason in bad.reasons],
-                note=f"{bad.count} in all could not be read; max_bad_records is "
-                f"{hyperparameters.max_bad_records}.",
-            )
-        )
-    return Report(
+    return page_of(
+        job,
         title="DeepAR forecast",
         summary=(
             f"{frequency.words(hyperparameters.prediction_length)} ahead from "
@@ -65,15 +57,9 @@ def report_of(
             f"Likelihood {hyperparameters.likelihood}, {len(losses)} epochs."
         ),
         scores=scores,
-        job={
-            "algorithm": job.algorithm,
-            "hyperparameters": hyperparameters.model_dump(mode="json"),
-            "channels": {name: str(source.path) for name, source in job.channels.items()},
-            "resources": job.resources.model_dump(mode="json"),
-            "hosts": list(job.hosts.names),
-            "output": str(job.paths.root),
-        },
         figures=figures,
+        left_out=bad.reasons,
+        num_left_out=bad.count,
     )
 
 

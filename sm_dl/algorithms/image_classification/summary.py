@@ -12,6 +12,7 @@ from sm_dl.algorithms.image_classification.evaluation import Evaluation, Mistake
 from sm_dl.algorithms.image_classification.facts import ModelFacts
 from sm_dl.algorithms.image_classification.hyperparameters import ImageClassificationHyperparameters
 from sm_dl.contract.figures import Figure, Lines, Matrix, Picture, Pictures, Report, Table
+from sm_dl.contract.page import page_of
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.image import jpeg_bytes
 from sm_dl.engine.fit import FitResult
@@ -42,7 +43,6 @@ def report_of(
             no difference.
         bad: Records that were left out.
     """
-    settings = job.hyperparameters
     scores: dict[str, float | None] = {}
     if judged is not None:
         scores["validation:accuracy"] = judged.accuracy
@@ -52,18 +52,9 @@ def report_of(
     figures: list[Figure] = _curves(result)
     if judged is not None:
         figures += _judgement(judged, facts)
-    if bad.count:
-        figures.append(
-            Table(
-                "Records left out",
-                ["reason"],
-                [[reason] for reason in bad.reasons],
-                note=f"{bad.count} in all could not be read; max_bad_records is "
-                f"{settings.max_bad_records}.",
-            )
-        )
     channels, height, width = facts.image_shape
-    return Report(
+    return page_of(
+        job,
         title="Image classification",
         summary=(
             f"ResNet-{facts.num_layers} on images of {width} x {height} pixels, "
@@ -71,15 +62,9 @@ def report_of(
             f"{len(result.losses)} epochs."
         ),
         scores=scores,
-        job={
-            "algorithm": job.algorithm,
-            "hyperparameters": settings.model_dump(mode="json"),
-            "channels": {name: str(source.path) for name, source in job.channels.items()},
-            "resources": job.resources.model_dump(mode="json"),
-            "hosts": list(job.hosts.names),
-            "output": str(job.paths.root),
-        },
         figures=figures,
+        left_out=bad.reasons,
+        num_left_out=bad.count,
     )
 
 

@@ -7,6 +7,7 @@ from sm_dl.algorithms.ip_insights.hyperparameters import IPInsightsHyperparamete
 from sm_dl.algorithms.ip_insights.module import ACCURACY, AUC
 from sm_dl.algorithms.ip_insights.scoring import Scored
 from sm_dl.contract.figures import Figure, Histogram, Lines, Report, Table
+from sm_dl.contract.page import page_of
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.engine.fit import FitResult
 from sm_dl.job.job import Job
@@ -26,17 +27,8 @@ def report_of(
     scores["train:binary_classification_cross_entropy"] = result.final_loss
     figures: list[Figure] = [figure for one in scored for figure in _of_channel(one)]
     figures += _curves(result)
-    if bad.count:
-        figures.append(
-            Table(
-                "Records left out",
-                ["reason"],
-                [[reason] for reason in bad.reasons],
-                note=f"{bad.count} in all could not be read; max_bad_records is "
-                f"{hyperparameters.max_bad_records}.",
-            )
-        )
-    return Report(
+    return page_of(
+        job,
         title="IP Insights",
         summary=(
             f"{len(train):,} observed pairs of {len(train.entities):,} entities; "
@@ -45,15 +37,9 @@ def report_of(
             f"{len(result.losses)} epochs. A low score is suspicious."
         ),
         scores=scores,
-        job={
-            "algorithm": job.algorithm,
-            "hyperparameters": hyperparameters.model_dump(mode="json"),
-            "channels": {name: str(source.path) for name, source in job.channels.items()},
-            "resources": job.resources.model_dump(mode="json"),
-            "hosts": list(job.hosts.names),
-            "output": str(job.paths.root),
-        },
         figures=figures,
+        left_out=bad.reasons,
+        num_left_out=bad.count,
     )
 
 

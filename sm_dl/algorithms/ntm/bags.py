@@ -38,9 +38,11 @@ class Bags(NamedTuple):
 def bag_product(bags: Bags, matrix_VH: Tensor) -> Tensor:
     """Return counts times matrix, shape (B, H); time and memory grow with the entries alone.
 
-    The gradient of the matrix is dense: H numbers for each word of the vocabulary.
+    The gradient of the matrix is dense: H numbers for each word of the vocabulary. In mixed precision
+    it is float32 all the same: torch has no sparse product in bfloat16 on a processor.
     """
-    product: Tensor = _BagProduct.apply(matrix_VH, bags)
+    with torch.autocast(matrix_VH.device.type, enabled=False):
+        product: Tensor = _BagProduct.apply(matrix_VH.float(), bags)
     return product
 
 

@@ -34,10 +34,13 @@ def negative_log_likelihood(
         weight_VK: W, how much each word belongs to each topic.
         bias_V: b, how usual each word is.
         share_B: What each document counts, e.g. 1 / N.
+
+    In mixed precision it is float32 all the same: the sums are over the whole vocabulary.
     """
-    total: Tensor = _NegativeLogLikelihood.apply(
-        topics_BK, weight_VK, bias_V, share_B, bags, torch.is_grad_enabled()
-    )
+    with torch.autocast(topics_BK.device.type, enabled=False):
+        total: Tensor = _NegativeLogLikelihood.apply(
+            topics_BK.float(), weight_VK, bias_V, share_B, bags, torch.is_grad_enabled()
+        )
     return total
 
 

@@ -95,9 +95,12 @@ class NTMNetwork(nn.Module):
         self.projection = _linear(shape.num_topics, shape.num_words)
 
     def code(self, bags: Bags) -> tuple[Tensor, Tensor]:
-        """Return mean and logarithm of the deviation of each document's code, both (B, K)."""
+        """Return mean and logarithm of the deviation of each document's code, both (B, K).
+
+        Both are float32 in mixed precision, too: the divergence takes their exponentials.
+        """
         hidden_BH = self.encoder(self.reading(bags))
-        return self.mean(hidden_BH), self.log_deviation(hidden_BH)
+        return self.mean(hidden_BH).float(), self.log_deviation(hidden_BH).float()
 
     def topic_weights(self, bags: Bags) -> Tensor:
         """Return how much of each topic is in each document, shape (B, K); rows sum to 1.

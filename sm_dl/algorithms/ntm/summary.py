@@ -13,6 +13,7 @@ from sm_dl.algorithms.ntm.network import NTMNetwork
 from sm_dl.algorithms.ntm.scoring import Tested, topic_weights
 from sm_dl.algorithms.ntm.topics import NUM_COHERENT_WORDS, Topics
 from sm_dl.contract.figures import BarPanel, Bars, Lines, Report, Scatter, Table
+from sm_dl.contract.page import page_of
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.engine.fit import FitResult
 from sm_dl.engine.losses import LOSS
@@ -57,17 +58,8 @@ def report_of(job: Job[NTMHyperparameters], outcome: Outcome) -> Report:
         _map(topics, weights_DK, shown),
         _table(topics, weights_DK),
     ]
-    if outcome.bad.count:
-        figures.append(
-            Table(
-                "Records left out",
-                ["reason"],
-                [[reason] for reason in outcome.bad.reasons],
-                note=f"{outcome.bad.count} in all could not be read; max_bad_records is "
-                f"{wanted.max_bad_records}.",
-            )
-        )
-    return Report(
+    return page_of(
+        job,
         title="Topic model",
         summary=(
             f"{wanted.num_topics} topics over {wanted.feature_dim:,} words, from "
@@ -75,15 +67,9 @@ def report_of(job: Job[NTMHyperparameters], outcome: Outcome) -> Report:
             f"{wanted.optimizer}, encoder {', '.join(map(str, wanted.layers))}."
         ),
         scores=_scores(outcome),
-        job={
-            "algorithm": job.algorithm,
-            "hyperparameters": wanted.model_dump(mode="json"),
-            "channels": {name: str(source.path) for name, source in job.channels.items()},
-            "resources": job.resources.model_dump(mode="json"),
-            "hosts": list(job.hosts.names),
-            "output": str(job.paths.root),
-        },
         figures=figures,
+        left_out=outcome.bad.reasons,
+        num_left_out=outcome.bad.count,
     )
 
 

@@ -9,6 +9,7 @@ from sm_dl.algorithms.object2vec.module import ACCURACY
 from sm_dl.algorithms.object2vec.neighbours import Neighbourhood
 from sm_dl.algorithms.object2vec.scoring import Tested
 from sm_dl.contract.figures import Figure, Lines, Report, Scatter, Table
+from sm_dl.contract.page import page_of
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.engine.fit import FitResult
 from sm_dl.engine.losses import LOSS
@@ -43,32 +44,18 @@ def report_of(
     figures += _curves(result, hyperparameters)
     for one in neighbourhoods:
         figures += _neighbourhood(one)
-    if bad.count:
-        figures.append(
-            Table(
-                "Records left out",
-                ["record"],
-                [[reason] for reason in bad.reasons],
-                note=f"{bad.count} in all.",
-            )
-        )
     networks = " and ".join(f"{side.network} to {side.dim}" for side in sides)
-    return Report(
+    return page_of(
+        job,
         title="Object2Vec",
         summary=(
             f"Encoders {networks}, comparators {hyperparameters.comparator_list}, {hyperparameters.output_layer}; "
             f"the weights of epoch {result.kept_epoch} are kept, the last one was {len(result.losses) - 1}."
         ),
         scores=scores,
-        job={
-            "algorithm": job.algorithm,
-            "hyperparameters": hyperparameters.model_dump(mode="json"),
-            "channels": {name: str(source.path) for name, source in job.channels.items()},
-            "resources": job.resources.model_dump(mode="json"),
-            "hosts": list(job.hosts.names),
-            "output": str(job.paths.root),
-        },
         figures=figures,
+        left_out=bad.reasons,
+        num_left_out=bad.count,
     )
 
 

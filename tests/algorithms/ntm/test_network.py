@@ -117,3 +117,16 @@ def test_weights_have_the_names_a_reader_of_the_artifact_relies_on():
     assert {name.partition(".")[0] for name in state} == {
         "reading", "encoder", "mean", "log_deviation", "projection",
     }  # fmt: skip
+
+
+def test_in_mixed_precision_the_loss_is_nearly_the_same():
+    net, bags = network(), bags_of(documents())
+    noise = torch.randn(bags.num_documents, NUM_TOPICS)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = net.loss(bags, noise)
+    (mixed.reconstruction + mixed.divergence).backward()
+    exact = network().loss(bags, noise)
+    assert [term.item() for term in mixed] == pytest.approx(
+        [term.item() for term in exact], rel=0.02, abs=0.02
+    )
+    assert all(torch.isfinite(one.grad).all() for one in net.parameters())
