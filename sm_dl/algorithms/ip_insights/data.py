@@ -81,7 +81,7 @@ class PairReader:
         Raises:
             UserError: A row is no pair of an entity and an IPv4 address; file and line are named.
         """
-        for columns in read_csv(file, "text", NUM_COLUMNS):
+        for columns in read_csv(file, "text", NUM_COLUMNS, self._bad):
             yield self._pairs(columns)
 
     def _pairs(self, columns: Columns) -> Pairs:

@@ -41,7 +41,7 @@ def read_documents(
     num_read = 0
     host = (hosts.rank, len(hosts.names))
     for file in byte_source(source, (RECORDIO_PROTOBUF, CSV), host=host).next_epoch():
-        read = entries_of_csv(file, num_words, label_size)
+        read = entries_of_csv(file, num_words, label_size, bad)
         if file.media_type == RECORDIO_PROTOBUF:
             read = _records(file, num_words, bad)
         for entries in read:
@@ -69,13 +69,15 @@ def read_documents(
 
 def _records(file: NamedBytes, num_words: int, bad: BadRecords) -> Iterator[Entries]:
     with explained(file, lambda: "some records"), opened_plain(file) as stream:
-        for batch in read_batches(stream, file.name):
+        for batch in read_batches(stream, file.name, bad):
             yield entries_of_records(batch, num_words, bad)
 
 
-def entries_of_csv(file: NamedBytes, num_words: int, label_size: int) -> Iterator[Entries]:
+def entries_of_csv(
+    file: NamedBytes, num_words: int, label_size: int, bad: BadRecords | None = None
+) -> Iterator[Entries]:
     """Yield the counts of a CSV file: dense rows, behind `label_size` columns that are dropped."""
-    for columns in read_csv(file, "number", label_size + num_words):
+    for columns in read_csv(file, "number", label_size + num_words, bad):
         rows = np.empty((len(columns), num_words))
         for word in range(num_words):
             column = columns.batch.column(label_size + word)

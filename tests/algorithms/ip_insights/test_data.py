@@ -125,6 +125,12 @@ def test_a_gzipped_file_is_read(tmp_path):
     assert len(read(ChannelSource("train", tmp_path))) == 1
 
 
+def test_lines_of_another_width_are_left_out_when_allowed(channel):
+    bad = BadRecords(2)
+    table = read(channel("a,1.2.3.4\nb\nc,5.6.7.8,x\nd,9.9.9.9\n"), bad)
+    assert (table.address_N.tolist(), bad.count) == ([0x01020304, 0x09090909], 2)
+
+
 def test_bad_rows_are_left_out_and_named_when_allowed(channel):
     bad = BadRecords(2)
     table = read(channel("a,1.2.3.4\nb,::1\n,1.2.3.4\nc,5.6.7.8\n"), bad)

@@ -141,6 +141,13 @@ def test_records_that_are_none_may_be_left_out_and_are_named(channel, read, capl
     ]  # fmt: skip
 
 
+def test_a_damaged_record_and_a_bad_line_are_left_out_up_to_the_limit(channel, read):
+    damaged = framed(b"\xff", cuts=False)
+    zeros = "0" + ZEROS
+    files = {"a_pbr": GOOD + damaged + GOOD, "b_csv": f"1{ZEROS}\n1,2\nx{ZEROS}\n{zeros}\n"}
+    assert len(read(channel(**files), most_bad=3)) == 3
+
+
 def test_one_bad_record_too_many_ends_the_job(channel, read):
     with pytest.raises(UserError, match="after the 1 that hyperparameter max_bad_records lets"):
         read(channel(a_pbr=GOOD + sparse([1], [-1]) + sparse([2], [-2])), most_bad=1)
