@@ -9,16 +9,14 @@ others still have some, so that each document is seen once and all make the same
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from sm_dl.algorithms.ntm.bags import Bags
 from sm_dl.algorithms.ntm.documents import Documents, Shelf
 from sm_dl.data.shard import record_at
 from sm_dl.engine.gathering import numbers_of_all
 from sm_dl.engine.place import Place
-
-Rows = npt.NDArray[np.int64]
 
 
 class EpochBatches:
@@ -62,21 +60,22 @@ class EpochBatches:
         drawn = [max(1, round(self._sub_sample * count)) if count else 0 for count in self._counts]
         if not self._is_sharded:
             step = self._batch_size * self._num_hosts
+            order = self._order(drawn[0], place.epoch, self._seed)
             for first in range(place.first_record, drawn[0], step):
-                positions = np.arange(first + place.rank, min(first + step, drawn[0]))
-                yield self._cut(positions[:: place.world_size], place.epoch, self._seed)
+                yield self._shelf.cut(order[first + place.rank : first + step : place.world_size])
             return
         per_host = place.world_size // self._num_hosts
         host, local = divmod(place.rank, per_host)
+        order = self._order(drawn[host], place.epoch, self._seed + host)
         for first in range(
             _begin(drawn, self._batch_size, place.first_record), max(drawn), self._batch_size
         ):
-            positions = np.arange(first + local, min(first + self._batch_size, drawn[host]))
-            yield self._cut(positions[::per_host], place.epoch, self._seed + host)
+            yield self._shelf.cut(order[first + local : first + self._batch_size : per_host])
 
-    def _cut(self, positions: Rows, epoch: int, seed: int) -> Bags:
-        rows = record_at(positions, self._shelf.num_documents, seed, epoch)
-        return self._shelf.cut(torch.from_numpy(rows))
+    def _order(self, num_drawn: int, epoch: int, seed: int) -> Tensor:
+        """Return the documents an epoch draws, in its order: 8 bytes for each, where it has many more."""
+        positions = np.arange(num_drawn)
+        return torch.from_numpy(record_at(positions, self._shelf.num_documents, seed, epoch))
 
 
 def _begin(drawn: list[int], batch_size: int, num_seen: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sm_dl.algorithms.ntm.bags import Bags
 
@@ -117,13 +118,13 @@ class Shelf:
         """Return some documents as one batch; `rows` may be empty."""
         rows = rows.to(self.device)
         sizes = self._starts[rows + 1] - self._starts[rows]
-        starts = torch.cat([sizes.new_zeros(1), torch.cumsum(sizes, 0)])
+        starts = functional.pad(torch.cumsum(sizes, 0), (1, 0))
         shifts = torch.repeat_interleave(self._starts[rows] - starts[:-1], sizes)
         entries = torch.arange(len(shifts), device=self.device) + shifts
         numbers = torch.arange(len(rows), device=self.device)
         return Bags(
-            words_W=self._words[entries].long(),
-            counts_W=self._counts[entries],
+            words_W=self._words.index_select(0, entries).long(),
+            counts_W=self._counts.index_select(0, entries),
             rows_W=torch.repeat_interleave(numbers, sizes),
             starts_B=starts,
             lengths_B=self._lengths[rows],

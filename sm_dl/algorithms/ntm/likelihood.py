@@ -35,11 +35,15 @@ def negative_log_likelihood(
         bias_V: b, how usual each word is.
         share_B: What each document counts, e.g. 1 / N.
 
-    In mixed precision it is float32 all the same: the sums are over the whole vocabulary.
+    In mixed precision, what is multiplied is bfloat16 (float16 has too small a range); all else is
+    float32, as the sums are over the whole vocabulary.
     """
-    with torch.autocast(topics_BK.device.type, enabled=False):
+    device, dtype = topics_BK.device.type, torch.float32
+    if torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16:
+        dtype = torch.bfloat16
+    with torch.autocast(device, enabled=False):
         total: Tensor = _NegativeLogLikelihood.apply(
-            topics_BK.float(), weight_VK, bias_V, share_B, bags, torch.is_grad_enabled()
+            topics_BK.to(dtype), weight_VK.to(dtype), bias_V, share_B, bags, torch.is_grad_enabled()
         )
     return total
 
@@ -97,7 +101,7 @@ def _pieces(bags: Bags, num_words: int) -> Iterator[_Piece]:
 
 @dataclass(frozen=True)
 class _Decoder:
-    """What scores are made of, and the pieces they are made in."""
+    """What scores are made of, and the pieces they are made in; topics and weight may be bfloat16."""
 
     topics_BK: Tensor
     weight_VK: Tensor
@@ -106,18 +110,22 @@ class _Decoder:
 
     def scores(self, piece: _Piece) -> Tensor:
         """Return W z + b of some columns."""
-        weight_CK = self.weight_VK[piece.columns]
-        return torch.addmm(self.bias_V[piece.columns], self.topics_BK, weight_CK.t())
+        weight_CK, bias_C = self.weight_VK[piece.columns], self.bias_V[piece.columns]
+        if weight_CK.dtype == bias_C.dtype:
+            return torch.addmm(bias_C, self.topics_BK, weight_CK.t())
+        return self.topics_BK @ weight_CK.t() + bias_C
 
 
 def _forward(decoder: _Decoder) -> tuple[Tensor, Tensor, Tensor]:
     """Return the sum of x_v (W z + b)_v and the logsumexp of each document, and the last softmax."""
-    seen_B = decoder.topics_BK.new_zeros(len(decoder.topics_BK))
+    seen_B = decoder.bias_V.new_zeros(len(decoder.topics_BK))
     normalizer_B = torch.full_like(seen_B, -torch.inf)
     probabilities_BC = seen_B
     for piece in decoder.pieces:
         scores_BC = decoder.scores(piece)
-        seen_B.index_add_(0, piece.rows, scores_BC.view(-1)[piece.places] * piece.counts)
+        seen_B.index_add_(
+            0, piece.rows, scores_BC.view(-1).index_select(0, piece.places) * piece.counts
+        )
         largest_B = scores_BC.amax(1)
         probabilities_BC = torch.softmax(scores_BC, 1)
         # the largest probability is at least 1 / C: its logarithm loses nothing
@@ -145,16 +153,19 @@ def _gradients(
         probabilities_BC: p, where one piece is all there is; else it is computed again.
     """
     factor_B1 = factor_B.unsqueeze(1)
-    topics_and_one = torch.cat([decoder.topics_BK * factor_B1, factor_B1], dim=1)
-    by_topics_BK = torch.zeros_like(decoder.topics_BK)
-    by_weight = factor_B.new_empty(len(decoder.bias_V), topics_and_one.shape[1])
+    weight_VK, dtype = decoder.weight_VK, decoder.weight_VK.dtype
+    scaled_BK = (decoder.topics_BK * factor_B1).to(dtype)
+    by_topics_BK = factor_B.new_zeros(decoder.topics_BK.shape)
+    by_weight_VK, by_bias_V = torch.empty_like(weight_VK), torch.empty_like(decoder.bias_V)
     for piece in decoder.pieces:
         if probabilities_BC is None:
             probabilities_BC = decoder.scores(piece).sub_(normalizer_B.unsqueeze(1)).exp_()
         probabilities_BC.view(-1).index_add_(
-            0, piece.places, piece.counts * inverse_B[piece.rows], alpha=-1
+            0, piece.places, piece.counts * inverse_B.index_select(0, piece.rows), alpha=-1
         )
-        by_topics_BK.addmm_(probabilities_BC, decoder.weight_VK[piece.columns])
-        torch.mm(probabilities_BC.t(), topics_and_one, out=by_weight[piece.columns])
+        torch.mv(probabilities_BC.t(), factor_B, out=by_bias_V[piece.columns])
+        difference_BC = probabilities_BC.to(dtype)
+        by_topics_BK += difference_BC @ weight_VK[piece.columns]
+        torch.mm(difference_BC.t(), scaled_BK, out=by_weight_VK[piece.columns])
         probabilities_BC = None
-    return by_topics_BK.mul_(factor_B1), by_weight[:, :-1], by_weight[:, -1]
+    return by_topics_BK.mul_(factor_B1).to(dtype), by_weight_VK, by_bias_V

@@ -52,6 +52,26 @@ def test_the_loss_and_its_gradients_are_those_of_a_dense_softmax(monkeypatch, at
         torch.testing.assert_close(ours, plain, rtol=1e-5, atol=2e-6 * scale)
 
 
+@pytest.mark.parametrize("at_once", [1 << 23, 5 * 13])
+def test_in_mixed_precision_only_the_factors_of_products_are_rounded(monkeypatch, at_once):
+    monkeypatch.setattr(likelihood, "SCORES_AT_ONCE", at_once)
+    exact, _ = both(bags())
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded, _ = both(bags())
+    assert {one.dtype for one in rounded} == {torch.float32}
+    assert float(rounded[0].detach()) == pytest.approx(float(exact[0].detach()), rel=2e-3)
+    for ours, plain in zip(rounded[1:], exact[1:], strict=True):
+        assert not torch.equal(ours, plain)
+        assert (ours - plain).norm() < 0.01 * plain.norm()
+
+
+def test_float16_is_not_used_where_probabilities_are_small():
+    exact, _ = both(bags())
+    with torch.autocast("cpu", torch.float16):
+        same, _ = both(bags())
+    assert all(torch.equal(ours, plain) for ours, plain in zip(same, exact, strict=True))
+
+
 def test_extreme_scores_stay_finite():
     for tensor in both(bags(), 1e3)[0]:
         assert tensor.isfinite().all()
@@ -76,18 +96,16 @@ def test_no_gradient_is_made_where_none_is_asked_for(monkeypatch):
     assert value > 0
 
 
-@pytest.mark.parametrize("sizes", [(6, 0, 3, 11, 1), (), (0,), (40,)])
-def test_the_product_and_its_gradient_are_those_of_a_dense_matrix(sizes):
-    batch = bags(sizes=sizes)
-    ours, plain = (
-        torch.randn(NUM_WORDS, 7, generator=torch.Generator().manual_seed(2)) for _ in "ab"
-    )
-    ours.requires_grad_()
-    plain.requires_grad_()
-    weights = torch.randn(batch.num_documents, 7)
+@pytest.mark.parametrize("num_words", [NUM_WORDS, 1 << 16, (1 << 16) + 1])
+@pytest.mark.parametrize("sizes", [(6, 0, 3, 11, 1), (), (0,), (40,), (7,) * 30])
+def test_the_product_and_its_gradient_are_those_of_a_dense_matrix(sizes, num_words):
+    batch = bags(sizes=sizes, num_words=num_words)
+    ours = torch.randn(num_words, 7, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    plain = ours.detach().clone().requires_grad_()
+    weights, counts = torch.randn(batch.num_documents, 7), dense(batch, num_words)
     (bag_product(batch, ours) * weights).sum().backward()
-    (dense(batch) @ plain * weights).sum().backward()
-    torch.testing.assert_close(bag_product(batch, ours), dense(batch) @ plain, rtol=1e-5, atol=1e-5)
+    (counts @ plain * weights).sum().backward()
+    torch.testing.assert_close(bag_product(batch, ours), counts @ plain, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(ours.grad, plain.grad, rtol=1e-5, atol=1e-5)
 
 
