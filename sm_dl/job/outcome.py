@@ -11,12 +11,13 @@ from sm_dl.errors import (
     PlatformError,
     StoppedError,
 )
+from sm_dl.job import stop
 from sm_dl.job.paths import Paths
 from sm_dl.job.secrets import masked
-from sm_dl.job.stop import StopNow
 
 logger = logging.getLogger(__name__)
 
+BROKEN_OFF = "SIGTERM came; what was finished is whole. Start the same command again."
 FAILURE_CHARACTERS = 1024
 """The platform shows no more than this of the failure file."""
 HOST_MEMORY_TEXT = "can't allocate memory"
@@ -48,18 +49,15 @@ def run_to_exit_code(
         if paths is not None and owns_output:
             paths.failure.unlink(missing_ok=True)
         work()
-    except StopNow:
-        return _stopped(
-            StoppedError("SIGTERM came; what was finished is whole. Start the same command again."),
-            paths,
-        )
+    except stop.StopNow:
+        return _stopped(StoppedError(BROKEN_OFF), paths)
     except StoppedError as stopped:
         return _stopped(stopped, paths)
-    except JobError as error:
-        return _fail(error, paths)
-    except MemoryError as error:
-        return _fail(PlatformError(f"out of memory (caused by MemoryError) {error}"), paths, error)
     except Exception as error:  # noqa: BLE001 - the last floor: everything becomes an exit code
+        if stop.is_leaving():  # somebody swallowed StopNow, and then missed what he was importing
+            return _stopped(StoppedError(BROKEN_OFF), paths)
+        if isinstance(error, JobError):
+            return _fail(error, paths)
         return _fail(_sorted(error), paths, error)
     return 0
 
@@ -71,6 +69,8 @@ def _stopped(stopped: StoppedError, paths: Paths | None) -> int:
 
 
 def _sorted(error: Exception) -> JobError:
+    if isinstance(error, MemoryError):
+        return PlatformError(f"out of memory (caused by MemoryError) {error}")
     cause = f"(caused by {type(error).__name__})\n\n{error}"
     if type(error).__name__ == "OutOfMemoryError":  # torch's own, which this floor cannot import
         return PlatformError(f"the device is out of memory; lower mini_batch_size {cause}")

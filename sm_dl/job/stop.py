@@ -13,7 +13,11 @@ from sm_dl.errors import StoppedError
 
 
 class StopNow(BaseException):
-    """Leaves whatever runs; no `except Exception` on the way may hold it up."""
+    """Leaves whatever runs; no `except Exception` on the way may hold it up.
+
+    It may strike inside another library, e.g. while it is imported, and be swallowed there: NumPy's
+    C code does so. Then `is_leaving` tells errors in its wake from the job's own.
+    """
 
 
 class _Requests:
@@ -40,6 +44,11 @@ def _take(_number: int, _frame: FrameType | None) -> None:
     if not _Requests.num_deferring and not _Requests.is_leaving:
         _Requests.is_leaving = True  # a second one must not break the tidying of the first
         raise StopNow
+
+
+def is_leaving() -> bool:
+    """Return whether `StopNow` was raised."""
+    return _Requests.is_leaving
 
 
 def num_requests() -> int:

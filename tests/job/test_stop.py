@@ -7,6 +7,7 @@ import pytest
 from sm_dl.errors import StoppedError
 from sm_dl.job import stop
 from sm_dl.job.outcome import run_to_exit_code
+from sm_dl.job.paths import Paths
 
 
 def terminate():
@@ -29,6 +30,24 @@ def test_no_except_exception_on_the_way_holds_it_up():
             terminate()
 
     assert run_to_exit_code(stubborn, None) == 143
+
+
+def test_what_breaks_where_another_library_swallowed_it_is_no_error_of_the_job(tmp_path):
+    def half_imported():
+        with contextlib.suppress(BaseException):
+            terminate()
+        raise AttributeError("module 'numpy._core' has no attribute '_multiarray_umath'")
+
+    paths = Paths(tmp_path)
+    assert run_to_exit_code(half_imported, paths) == 143
+    assert not paths.failure.exists()
+
+
+def test_a_swallowed_one_still_ends_the_job_at_its_next_look():
+    with contextlib.suppress(BaseException):
+        terminate()
+    with pytest.raises(StoppedError, match="nothing is written"):
+        stop.check("nothing is written")
 
 
 def test_a_second_signal_does_not_break_the_tidying_of_the_first():
