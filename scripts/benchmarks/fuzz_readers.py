@@ -11,11 +11,14 @@ with the input that caused it; so do more than 2 s for one input, or more than 2
 import argparse
 import contextlib
 import io
+import itertools
 import logging
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import atheris
 import numpy as np
@@ -23,8 +26,11 @@ import numpy as np
 with atheris.instrument_imports(include=["sm_dl"]):
     from sm_dl.data.annotations import boxes_from_text
     from sm_dl.data.augmented_manifest import class_from_text, classes_from_text, read_samples
+    from sm_dl.data.bad_records import BadRecords
+    from sm_dl.data.csv_table import Kind, read_csv
     from sm_dl.data.image import decode, decode_mask
     from sm_dl.data.image_record import read_image_records
+    from sm_dl.data.jsonlines import read_objects
     from sm_dl.data.lst import read_list
     from sm_dl.data.masks import label_map_from_text
     from sm_dl.data.protobuf.read import read_batches
@@ -35,6 +41,21 @@ with atheris.instrument_imports(include=["sm_dl"]):
 
 MAX_PIXELS = 1 << 20
 MAX_INPUT_BYTES = 4096
+LIMITS = (0, 2)
+"""Of `max_bad_records`: a reader goes on behind a record that it leaves out."""
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """A file in memory."""
+
+    content: bytes
+    name: str = "a"
+    media_type: str = "text/csv"
+
+    def open(self) -> BinaryIO:
+        """Return the bytes."""
+        return io.BytesIO(self.content)
 
 
 def main() -> None:
@@ -70,18 +91,34 @@ def _protobuf(content: bytes) -> None:
     """Read a file of records, the same bytes as one payload, and this among good ones."""
     good = framed(record_bytes({"values": Tensor(np.array([1, 2], dtype=np.float32))}), cuts=False)
     alone = framed(content, cuts=False)
-    for stream in (content, alone, good + alone + good + good):
-        try:
-            for batch in read_batches(io.BytesIO(stream), "a"):
+    streams = (content, alone, good + alone + good + good)
+    for stream, limit in itertools.product(streams, LIMITS):
+        with contextlib.suppress(UserError):
+            for batch in read_batches(io.BytesIO(stream), "a", bad=BadRecords(limit)):
                 for column in (*batch.features.values(), *batch.label.values()):
                     column.csr()
-        except UserError:
-            pass
 
 
 def _images(content: bytes) -> None:
-    for _ in read_image_records(io.BytesIO(content), "a"):
-        pass
+    for limit in LIMITS:
+        with contextlib.suppress(UserError):
+            for _ in read_image_records(io.BytesIO(content), "a", BadRecords(limit)):
+                pass
+
+
+def _csv(content: bytes) -> None:
+    kinds: tuple[Kind, ...] = ("number", "text")
+    for kind, limit in itertools.product(kinds, LIMITS):
+        with contextlib.suppress(UserError):
+            for _ in read_csv(Bytes(content), kind, bad=BadRecords(limit)):
+                pass
+
+
+def _jsonlines(content: bytes) -> None:
+    for limit in LIMITS:
+        with contextlib.suppress(UserError):
+            for _ in read_objects(Bytes(content), BadRecords(limit)):
+                pass
 
 
 def _manifest(content: bytes) -> None:
@@ -95,8 +132,10 @@ def _texts(content: bytes) -> None:
     for parse in (class_from_text, classes_from_text, boxes_from_text, label_map_from_text):
         with contextlib.suppress(UserError):
             parse(content, "a")
-    for _ in read_list(io.BytesIO(content), "a"):
-        pass
+    for limit in LIMITS:
+        with contextlib.suppress(UserError):
+            for _ in read_list(io.BytesIO(content), "a", BadRecords(limit)):
+                pass
 
 
 def _pixels(content: bytes) -> None:
@@ -116,6 +155,8 @@ READERS: dict[str, Callable[[bytes], None]] = {
     "recordio": _recordio,
     "protobuf": _protobuf,
     "images": _images,
+    "csv": _csv,
+    "jsonlines": _jsonlines,
     "manifest": _manifest,
     "texts": _texts,
     "pixels": _pixels,

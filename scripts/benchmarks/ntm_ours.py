@@ -25,7 +25,7 @@ from sm_dl.algorithms.ntm.training import build_network  # noqa: E402
 from sm_dl.engine.fit import fit  # noqa: E402
 from sm_dl.engine.losses import Running  # noqa: E402
 from sm_dl.engine.narration import EpochSummary  # noqa: E402
-from sm_dl.engine.strategy import Plan  # noqa: E402
+from sm_dl.engine.strategy import LightningPrecision, Plan, hardware  # noqa: E402
 from sm_dl.job.job import Job  # noqa: E402
 from sm_dl.job.paths import Paths  # noqa: E402
 
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, required=True)
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--optimizer", default="adam")
+    parser.add_argument("--precision", help="without it: what `precision: auto` takes here")
     options = parser.parse_args()
     rows, words, counts = corpus(options.documents, options.words)
     sizes = np.bincount(rows, minlength=options.documents)
@@ -66,6 +67,7 @@ def main() -> None:
             "mini_batch_size": options.batch, "epochs": EPOCHS,
         }
     )  # fmt: skip
+    usual: LightningPrecision = "bf16-mixed" if hardware().has_bf16 else "32-true"
     with tempfile.TemporaryDirectory() as folder:
         fit(
             NTMModule(build_network(wanted), wanted),
@@ -74,7 +76,7 @@ def main() -> None:
                 batch_size=options.batch, sub_sample=1.0, seed=0, num_hosts=1, is_sharded=False,
             ),
             job=Job("ntm", wanted, {}, Paths(Path(folder))),
-            plan=Plan("cpu", 1, 1, "auto", "32-true"),
+            plan=Plan("cpu", 1, 1, "auto", options.precision or usual),
             num_epochs=EPOCHS,
             narrator=Clock(),
             identity={},

@@ -57,11 +57,13 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=5000)
     parser.add_argument("--documents", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=200)
+    parser.add_argument("--precision", help="of ours; without it: what `precision: auto` takes")
     options = parser.parse_args()
+    precision = ("--precision", options.precision) if options.precision else ()
     if options.curve:
         for num_words, num_documents in ((2000, 6000), (50_000, 1000), (500_000, 400)):
             size = ("--words", num_words, "--documents", num_documents, "--batch", options.batch)
-            found = speeds_of("ntm_ours.py", *size, "--optimizer", "adadelta")
+            found = speeds_of("ntm_ours.py", *size, *precision, "--optimizer", "adadelta")
             cpu = statistics.median(one["cpu"] for one in found)
             print(f"{num_words:7d} words: {cpu:9.0f} documents/s of CPU, {1e6 / cpu:8.1f} us each")
         return
@@ -72,7 +74,7 @@ def main() -> None:
     theirs: list[dict[str, float]] = []
     for _ in range(ROUNDS):
         theirs += speeds_of("ntm_topmost_peer.py", "--topmost", options.topmost, *size)
-        ours += speeds_of("ntm_ours.py", *size)
+        ours += speeds_of("ntm_ours.py", *size, *precision)
     for clock in ("cpu", "wall"):
         one, other = (statistics.median(run[clock] for run in runs) for runs in (ours, theirs))
         print(f"{clock}: {one:.0f} against {other:.0f} documents/s, {one / other:.2f} times")

@@ -17,6 +17,7 @@ from sm_dl.contract.hyperparameters import Hyperparameters
 from sm_dl.engine.checkpoint import Checkpoints
 from sm_dl.engine.losses import LOSS
 from sm_dl.engine.narration import Narrator
+from sm_dl.engine.precision import precision_of
 from sm_dl.engine.progress import Progress
 from sm_dl.engine.ranks import timeout_s
 from sm_dl.engine.run import BatchesOf, Run, TrainingStopped
@@ -165,7 +166,7 @@ def _fabric(plan: Plan, job: Job[Hyperparameters]) -> Fabric:
             devices=plan.devices,
             num_nodes=plan.num_nodes,
             strategy=strategy,
-            precision=plan.precision,
+            plugins=precision_of(plan),
             loggers=TensorBoardLogger(job.paths.tensorboard, name="", version=""),
         )
         fabric.launch()

@@ -43,7 +43,7 @@ def fit(job: Job[NTMHyperparameters]) -> None:
         UserError: A channel does not hold what a topic model reads; file and record are named.
     """
     wanted = job.hyperparameters
-    layout = plan_of(job, ALGORITHM.placement)
+    layout = plan_of(job, ALGORITHM.placement, auto_precision="bf16-mixed")
     refuse_pipes_of_several_processes(job, layout)
     vocabulary = read_vocabulary(job.channels.get("auxiliary"), wanted.feature_dim)
     bad = BadRecords(wanted.max_bad_records)
