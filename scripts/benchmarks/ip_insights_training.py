@@ -81,7 +81,7 @@ def ours(table: Table, settings: IPInsightsHyperparameters) -> Callable[[int], f
                 mean = loss["total"] / sums[1].clamp_min(1.0).to(loss["total"].dtype)
                 mean.backward()  # type: ignore[no-untyped-call]
                 float(sums[0])
-                float(norm_of_gradients(module))
+                float(norm_of_gradients(module.parameters()))
                 optimizer.step()
         return time.perf_counter() - started
 

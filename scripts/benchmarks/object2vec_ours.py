@@ -15,22 +15,26 @@ from typing import Any
 
 import numpy as np
 
-from sm_dl.algorithms.object2vec.batches import EpochBatches, PairBatch
-from sm_dl.algorithms.object2vec.data import Pairs, read_channel
-from sm_dl.algorithms.object2vec.hyperparameters import Object2VecHyperparameters
-from sm_dl.algorithms.object2vec.module import Object2VecModule
-from sm_dl.algorithms.object2vec.ragged import Ragged
-from sm_dl.algorithms.object2vec.records import Rules
-from sm_dl.algorithms.object2vec.sides import sides_of
-from sm_dl.algorithms.object2vec.training import build_network
-from sm_dl.engine.fit import fit
-from sm_dl.engine.losses import Running
-from sm_dl.engine.narration import EpochSummary
-from sm_dl.engine.place import Place
-from sm_dl.engine.strategy import Plan
-from sm_dl.job import stop
-from sm_dl.job.job import ChannelSource, Job
-from sm_dl.job.paths import Paths
+from sm_dl.engine import machine
+
+machine.prepare()  # as every door does, before torch is imported
+
+from sm_dl.algorithms.object2vec.batches import EpochBatches, PairBatch  # noqa: E402 - threads are set before torch
+from sm_dl.algorithms.object2vec.data import Pairs, read_channel  # noqa: E402
+from sm_dl.algorithms.object2vec.hyperparameters import Object2VecHyperparameters  # noqa: E402
+from sm_dl.algorithms.object2vec.module import Object2VecModule  # noqa: E402
+from sm_dl.algorithms.object2vec.ragged import Ragged  # noqa: E402
+from sm_dl.algorithms.object2vec.records import Rules  # noqa: E402
+from sm_dl.algorithms.object2vec.sides import sides_of  # noqa: E402
+from sm_dl.algorithms.object2vec.training import build_network  # noqa: E402
+from sm_dl.engine.fit import fit  # noqa: E402
+from sm_dl.engine.losses import Running  # noqa: E402
+from sm_dl.engine.narration import EpochSummary  # noqa: E402
+from sm_dl.engine.place import Place  # noqa: E402
+from sm_dl.engine.strategy import Plan  # noqa: E402
+from sm_dl.job import stop  # noqa: E402
+from sm_dl.job.job import ChannelSource, Job  # noqa: E402
+from sm_dl.job.paths import Paths  # noqa: E402
 
 MOVIELENS = {
     "enc0_network": "pooled_embedding", "enc0_vocab_size": 944, "enc0_max_seq_len": 1,

@@ -19,6 +19,9 @@ def prepare() -> None:
     # two spinning threads beside a busy neighbour run a small LSTM slower than one thread does
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault(THREADS_VARIABLE, str(num_cpus()))
+    # pages of 2 MiB for large tensors: rows of an embedding table of 320 MB lie on other small
+    # pages each, and looking those up cost a tenth of a training step
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     _keep_freed_memory()
 
 

@@ -44,6 +44,15 @@ class MXNetOptimizer(torch.optim.Optimizer):
                 self._update(weights, group)
         return loss
 
+    def zero_grad(self, set_to_none: bool = True) -> None:  # noqa: FBT001, FBT002 - torch's signature
+        """Forget the gradients; without torch's mark for profilers, which costs a small step 2 %."""
+        if not set_to_none:
+            super().zero_grad(set_to_none=False)
+            return
+        for group in self.param_groups:
+            for weight in group["params"]:
+                weight.grad = None
+
     def _update(self, weights: Tensors, group: dict[str, Any]) -> None:
         decay, decays_in_gradient = group["weight_decay"], self.name in ("adam", "rmsprop")
         gradients: Tensors = [one.grad for one in weights if one.grad is not None]

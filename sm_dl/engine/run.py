@@ -8,7 +8,7 @@ in `Run.state_dict`.
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -157,7 +157,9 @@ class Run:
                 self.trained, self._updating, max_norm=longest, error_if_nonfinite=False
             )
         else:
-            norm = norm_of_gradients(self.module)
+            norm = norm_of_gradients(
+                one for group in self.optimizer.param_groups for one in group["params"]
+            )
         if norm is not None and not self._has_scaler:  # a scaler expects some and skips them
             finite(float(norm), self.epoch, self.batch)
         self._updating.step()
@@ -265,9 +267,9 @@ def optimizers_of(module: LightningModule) -> tuple[list[Any], list[Any]]:
     return optimizers, schedulers
 
 
-def norm_of_gradients(module: torch.nn.Module) -> Tensor:
+def norm_of_gradients(weights: Iterable[Tensor]) -> Tensor:
     """Return the length of all gradients together; of sparse ones without repeated rows added up."""
-    gradients = [one.grad for one in module.parameters() if one.grad is not None]
+    gradients = [one.grad for one in weights if one.grad is not None]
     return torch.nn.utils.get_total_norm(
         [one._values() if one.is_sparse else one for one in gradients]  # noqa: SLF001 - torch's own word
     )

@@ -20,6 +20,9 @@ from sm_dl.algorithms.object2vec.hyperparameters import Object2VecHyperparameter
 from sm_dl.algorithms.object2vec.ragged import Ragged
 from sm_dl.engine.place import CPU, Place
 
+TOKENS_AHEAD = 1 << 20
+"""Of a side, at most: 8 MiB. Batches of few tokens are gathered together, since each costs as many calls."""
+
 
 class PairBatch(NamedTuple):
     """One rank's part of a batch."""
@@ -68,27 +71,42 @@ class _Gatherer:
         self.pairs = pairs
         self.batch_size = batch_size
         self._sides = (RaggedTensors(pairs.in0), RaggedTensors(pairs.in1))
+        longest = max(int(rows.lengths.max(initial=1)) for rows in (pairs.in0, pairs.in1))
+        self._num_ahead = max(TOKENS_AHEAD // (batch_size * longest), 1)
 
     def _gather(self, epoch: Epoch, place: Place) -> Iterator[PairBatch]:
         """Yield this rank's part of each batch, on the rank's device."""
         for side in self._sides:
             side.to(place.device)
-        for first in range(place.first_record, len(epoch.labels), self.batch_size):
-            mine = slice(first + place.rank, first + self.batch_size, place.world_size)
-            mine = slice(*mine.indices(len(epoch.labels)))
-            if mine.start < mine.stop:
-                yield self._batch(epoch, mine, place.device, weight=1)
-            else:  # fewer pairs than ranks: all take part in the step, some with nothing to say
-                yield self._batch(epoch, slice(first, first + 1), place.device, weight=0)
+        firsts = range(place.first_record, len(epoch.labels), self.batch_size)
+        for number in range(0, len(firsts), self._num_ahead):
+            yield from self._batches(epoch, firsts[number : number + self._num_ahead], place)
 
-    def _batch(self, epoch: Epoch, mine: slice, device: torch.device, *, weight: int) -> PairBatch:
+    def _batches(self, epoch: Epoch, firsts: range, place: Place) -> Iterator[PairBatch]:
+        """Yield this rank's part of the batches that begin at some pairs, all gathered at once."""
+        numbers_P = np.arange(len(epoch.labels))
+        mine = [
+            numbers_P[first : first + self.batch_size][place.rank :: place.world_size]
+            for first in firsts
+        ]
+        counts = [max(len(numbers), 1) for numbers in mine]
+        # fewer pairs than ranks: all take part in the step, some with nothing to say
+        chosen = np.concatenate(
+            [
+                numbers if len(numbers) else [first]
+                for numbers, first in zip(mine, firsts, strict=True)
+            ]
+        )
         in0, in1 = (
-            side.take(torch.from_numpy(rows[mine]).to(device))
+            side.take(torch.from_numpy(rows[chosen]).to(place.device)).split(counts)
             for side, rows in zip(self._sides, (epoch.rows0, epoch.rows1), strict=True)
         )
-        label_B = torch.from_numpy(epoch.labels[mine].astype(np.float32)).to(device)
-        weight_B = torch.full_like(label_B, weight)
-        return PairBatch(in0, in1, label_B, weight_B, weight * len(label_B))
+        labels = torch.from_numpy(epoch.labels[chosen].astype(np.float32)).to(place.device)
+        for one, two, label_B, numbers in zip(
+            in0, in1, torch.split(labels, counts), mine, strict=True
+        ):
+            weight_B = torch.full_like(label_B, bool(len(numbers)))
+            yield PairBatch(one, two, label_B, weight_B, len(numbers))
 
 
 class EpochBatches(_Gatherer):

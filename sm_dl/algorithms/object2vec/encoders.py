@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding, embedding_bag, pad
+from torch.nn.functional import embedding, pad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from sm_dl.algorithms.object2vec.sides import Side
+from sm_dl.nn.rows import mean_of_rows
 
 
 class Sequences(NamedTuple):
@@ -28,6 +29,12 @@ class Sequences(NamedTuple):
     def to(self, device: torch.device) -> "Sequences":
         """Return them on a device."""
         return Sequences(self.tokens_N.to(device), self.lengths_B.to(device))
+
+    def split(self, counts: list[int]) -> "list[Sequences]":
+        """Return them in parts of so many sequences."""
+        lengths = torch.split(self.lengths_B, counts)
+        num_tokens = [int(part_B.sum()) for part_B in lengths]
+        return list(map(Sequences, torch.split(self.tokens_N, num_tokens), lengths))
 
 
 def joined(one: Sequences, two: Sequences) -> Sequences:
@@ -52,12 +59,18 @@ def build_encoder(side: Side) -> nn.Module:
 class PooledEmbedding(nn.Module):
     """The mean of the token vectors, of width E: there is no projection and no weight."""
 
-    def forward(self, vectors_UE: Tensor, sequences: Sequences) -> Tensor:
-        """Return encodings, shape (B, E)."""
-        if len(sequences.tokens_N) == len(sequences.lengths_B):  # single tokens: nothing to add up
-            return embedding(sequences.tokens_N, vectors_UE)
-        starts_B = sequences.lengths_B.cumsum(0) - sequences.lengths_B
-        return embedding_bag(sequences.tokens_N, vectors_UE, starts_B, mode="mean")
+    def forward(
+        self, vectors_UE: Tensor, sequences: Sequences, *, is_sparse: bool = False
+    ) -> Tensor:
+        """Return encodings, shape (B, E).
+
+        The vectors may be a whole table, whose gradient then holds, if sparse, only the rows of
+        tokens that occur.
+        """
+        tokens_N, lengths_B = sequences
+        if len(tokens_N) == len(lengths_B):  # single tokens: nothing to add up
+            return embedding(tokens_N, vectors_UE, sparse=is_sparse)
+        return mean_of_rows(vectors_UE, tokens_N, lengths_B, is_sparse=is_sparse)
 
 
 class HierarchicalCNN(nn.Module):

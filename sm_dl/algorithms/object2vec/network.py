@@ -17,16 +17,17 @@ from torch import Tensor, nn
 
 from sm_dl.algorithms.object2vec.encoders import PooledEmbedding, Sequences, build_encoder, joined
 from sm_dl.algorithms.object2vec.sides import Side
+from sm_dl.nn.dropout import Dropout
 
 TOKEN_SCALE, OBJECT_SCALE = 0.07, 0.001
 """Token vectors start uniformly between minus and plus this: the first, MXNet's default for any weight,
 where sequences are encoded, the second where each object is one token. Those are then the factors of a
 matrix, and what they start with is noise that has to be unlearnt: see scripts/benchmarks/RESULTS.md."""
 WIDTH_FACTORS = {"hadamard": 1, "concat": 2, "abs_diff": 1}
-COMPARATORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "hadamard": torch.mul,
-    "concat": lambda one_BD, two_BD: torch.cat([one_BD, two_BD], dim=1),
-    "abs_diff": lambda one_BD, two_BD: (one_BD - two_BD).abs(),
+COMPARATORS: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, ...]]] = {
+    "hadamard": lambda one_BD, two_BD: (one_BD * two_BD,),
+    "concat": lambda one_BD, two_BD: (one_BD, two_BD),
+    "abs_diff": lambda one_BD, two_BD: ((one_BD - two_BD).abs(),),
 }
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
@@ -68,7 +69,7 @@ class Object2VecNetwork(nn.Module):
             # alike objects start in one space, where a comparator has something to compare
             for pair in (self.tables, self.encoders):
                 pair[-1].load_state_dict(pair[0].state_dict())
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = Dropout(shape.dropout)
         self.mlp, self.output = _head(shape)
 
     def forward(self, in0: Sequences, in1: Sequences) -> Tensor:
@@ -78,7 +79,12 @@ class Object2VecNetwork(nn.Module):
     def encode(self, number: int, sequences: Sequences) -> Tensor:
         """Return what encoder 0 or 1 makes of sequences, shape (B, D)."""
         table = self.tables[0 if self.shape.is_tied else number]
-        encoding_BD: Tensor = self.encoders[number](*_vectors(table, sequences))
+        encoder = self.encoders[number]
+        encoding_BD: Tensor = (
+            encoder(table.weight, sequences, is_sparse=table.sparse)
+            if isinstance(encoder, PooledEmbedding)
+            else encoder(*_vectors(table, sequences))
+        )
         return encoding_BD
 
     def compare(self, encoding0_BD: Tensor, encoding1_BD: Tensor) -> Tensor:
@@ -93,10 +99,9 @@ class Object2VecNetwork(nn.Module):
             return self.encode(0, in0), self.encode(1, in1)
         # one look-up for both sides: the table then has one gradient, not two to be added up
         both = joined(in0, in1)
-        vectors_UE, placed = _vectors(self.tables[0], both)
         if all(isinstance(encoder, PooledEmbedding) for encoder in self.encoders):
-            pooled_BD: Tensor = self.encoders[0](vectors_UE, placed)
-            return pooled_BD.tensor_split([len(in0.lengths_B)])
+            return self.encode(0, both).tensor_split([len(in0.lengths_B)])
+        vectors_UE, placed = _vectors(self.tables[0], both)
         parts = placed.tokens_N.tensor_split([len(in0.tokens_N)])
         return [
             encoder(vectors_UE, sequences._replace(tokens_N=part_N))
@@ -106,7 +111,9 @@ class Object2VecNetwork(nn.Module):
 
 def compared(one_BD: Tensor, two_BD: Tensor, comparators: Sequence[str]) -> Tensor:
     """Return encodings put together by each comparator in order, shape (B, X)."""
-    return torch.cat([COMPARATORS[name](one_BD, two_BD) for name in comparators], dim=1)
+    return torch.cat(
+        [part for name in comparators for part in COMPARATORS[name](one_BD, two_BD)], 1
+    )
 
 
 def _vectors(table: nn.Module, sequences: Sequences) -> tuple[Tensor, Sequences]:
@@ -133,6 +140,6 @@ def _head(shape: NetworkShape) -> tuple[nn.Sequential, nn.Linear]:
         layers += [
             nn.Linear(before, behind),
             ACTIVATIONS[shape.mlp_activation](),
-            nn.Dropout(shape.dropout),
+            Dropout(shape.dropout),
         ]
     return nn.Sequential(*layers), nn.Linear(widths[-1], shape.num_outputs)
