@@ -45,7 +45,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "photographs"
-        size = make_photographs(options.images, root)
+        size = link_photographs(make_photographs(options.images), root)
         print(f"{NUM_LINKED} photographs of {WIDTH} x {HEIGHT}, {size / 1000:.0f} KB each")
         compare(root, loaders.PHOTOGRAPHS, options)
     if options.small:
@@ -104,8 +104,8 @@ def run(kind: str, root: Path, workers: int, options: argparse.Namespace) -> tup
     return float(by_clock), float(by_cpu)
 
 
-def make_photographs(source: Path, root: Path) -> float:
-    """Write photographs of one size in class folders; return their mean number of bytes."""
+def make_photographs(source: Path) -> list[bytes]:
+    """Return photographs of one size, as JPEG files, made of those of a folder."""
     made: list[bytes] = []
     for flips in (False, True):
         for path in sorted(source.rglob("*.jpg")):
@@ -115,14 +115,14 @@ def make_photographs(source: Path, root: Path) -> float:
             if abs(len(content) - WANTED_BYTES) < TOLERANCE_BYTES:
                 made.append(content)
             if len(made) == NUM_MADE:
-                return link_photographs(made, root)
+                return made
     if not made:
         raise SystemExit(f"{source}: expected photographs (.jpg); found none.")
-    return link_photographs(made, root)
+    return made
 
 
 def link_photographs(made: Sequence[bytes], root: Path) -> float:
-    """Write each photograph under several names; return their mean number of bytes."""
+    """Write each photograph under several names in class folders; return their mean number of bytes."""
     for number in range(NUM_LINKED):
         folder = root / f"class_{number % NUM_CLASSES}"
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,27 +3,32 @@ r"""Train and predict with ResNets on tensors: this project's settings and timm'
 
     python scripts/benchmarks/image_classification_speed.py --layers 18 50 --runs 5
 
-One thread, 224 x 224, batch 8, CPU seconds. timm (1.0.31, with --peer-path where it is not installed)
-runs as its scripts do by default: float32, channels first, torch's SGD with momentum.
+One thread, 224 x 224, batch 8, CPU seconds. Beside ours in bfloat16, which a job takes by itself where the
+processor has it, stands ours in float32. timm (1.0.31, with --peer-path where it is not installed)
+runs as its scripts do by default: float32, channels first, torch's SGD with momentum; without it ours
+run alone.
 """
 
 import argparse
+import importlib.util
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
+from sm_dl.algorithms.image_classification import predictor as predictor_module
 from sm_dl.algorithms.image_classification.batches import Batch
 from sm_dl.algorithms.image_classification.facts import ModelFacts
 from sm_dl.algorithms.image_classification.hyperparameters import ImageClassificationHyperparameters
 from sm_dl.algorithms.image_classification.module import ImageClassificationModule
 from sm_dl.algorithms.image_classification.network import ResNetClassifier
-from sm_dl.algorithms.image_classification.predictor import ImageClassificationPredictor
 from sm_dl.engine import machine
+from sm_dl.engine.strategy import Hardware
 
 BATCH, SIDE, NUM_CLASSES = 8, 224, 1000
 Step = Callable[[], object]
@@ -43,15 +48,22 @@ def main() -> int:
     images = torch.randint(0, 256, (BATCH, 3, SIDE, SIDE), dtype=torch.uint8)
     labels = torch.randint(0, NUM_CLASSES, (BATCH,))
     for layers in options.layers:
-        our_training, our_inference = ours(layers, images, labels)
-        peer_training, peer_inference = peer(layers, (images / 255 - 0.45) / 0.22, labels)
-        compare(f"ResNet-{layers} training", our_training, peer_training, options.runs)
-        compare(f"ResNet-{layers} inference", our_inference, peer_inference, 2 * options.runs)
+        systems = {
+            "ours": ours(layers, images, labels, is_bf16=True),
+            "ours in float32": ours(layers, images, labels, is_bf16=False),
+        }
+        if importlib.util.find_spec("timm"):
+            systems["timm"] = peer(layers, (images / 255 - 0.45) / 0.22, labels)
+        for index, (task, runs) in enumerate(
+            (("training", options.runs), ("inference", 2 * options.runs))
+        ):
+            steps = {name: pair[index] for name, pair in systems.items()}
+            compare(f"ResNet-{layers} {task}", steps, runs)
     return 0
 
 
-def ours(layers: int, images: Tensor, labels: Tensor) -> tuple[Step, Step]:
-    """Return one step of training and of inference, as a job on a CPU with bfloat16 makes them."""
+def ours(layers: int, images: Tensor, labels: Tensor, *, is_bf16: bool) -> tuple[Step, Step]:
+    """Return one step of training and of inference, as a job on a CPU with or without bfloat16 makes them."""
     settings = ImageClassificationHyperparameters.parse(
         {"num_classes": NUM_CLASSES, "num_training_samples": BATCH, "num_layers": layers}
     )
@@ -62,14 +74,16 @@ def ours(layers: int, images: Tensor, labels: Tensor) -> tuple[Step, Step]:
     optimizer = configured[0][0]
     on_device = images.contiguous(memory_format=torch.channels_last)
     batch = Batch(on_device, labels, torch.ones(BATCH))
-    predictor = ImageClassificationPredictor(
-        ResNetClassifier(facts.network_shape, NUM_CLASSES), facts
-    )
+    hardware = Hardware(has_bf16=is_bf16)
+    with mock.patch.object(predictor_module, "hardware", return_value=hardware):
+        predictor = predictor_module.ImageClassificationPredictor(
+            ResNetClassifier(facts.network_shape, NUM_CLASSES), facts
+        )
 
     def train() -> None:
         module.train()
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
             loss: Any = module.training_step(batch, 0)
         (loss["total"] / loss["count"]).backward()
         optimizer.step()
@@ -99,18 +113,21 @@ def peer(layers: int, images: Tensor, labels: Tensor) -> tuple[Step, Step]:
     return train, infer
 
 
-def compare(title: str, one: Step, two: Step, runs: int) -> None:
-    """Time two steps in turn and print images a second and the median ratio."""
-    seconds: tuple[list[float], list[float]] = [], []
+def compare(title: str, steps: dict[str, Step], runs: int) -> None:
+    """Time steps in turn and print images a second, and how many times as fast the first one is."""
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
     for run in range(runs + 1):
-        for step, found in zip((one, two), seconds, strict=True):
+        for name, step in steps.items():
             began = time.process_time()
             step()
             if run:  # the first of each warms up
-                found.append(time.process_time() - began)
-    speeds = [BATCH / statistics.median(found) for found in seconds]
-    ratio = statistics.median(theirs / our for our, theirs in zip(*seconds, strict=True))
-    print(f"{title}: {speeds[0]:.1f} images/s, timm {speeds[1]:.1f}, ratio {ratio:.2f}", flush=True)
+                seconds[name].append(time.process_time() - began)
+    first = next(iter(seconds.values()))
+    told = []
+    for name, found in seconds.items():
+        ratio = statistics.median(theirs / our for our, theirs in zip(first, found, strict=True))
+        told.append(f"{name} {BATCH / statistics.median(found):.1f} ({ratio:.2f})")
+    print(f"{title}, images/s (times): {', '.join(told)}", flush=True)
 
 
 if __name__ == "__main__":

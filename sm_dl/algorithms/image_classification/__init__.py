@@ -50,7 +50,8 @@ ALGORITHM = Algorithm(
         ),
         Channel(
             "validation",
-            "Images to choose the best epoch by, in the same formats. Without it the last is kept.",
+            "Images to choose the best epoch by, in the same formats. Without it the last is kept. "
+            "Read once an epoch and twice afterwards, for the scores of the model.",
             _FORMATS,
             modes=_MODES,
             distributions=_DISTRIBUTIONS,

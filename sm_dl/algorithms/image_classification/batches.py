@@ -67,6 +67,7 @@ class ImageBatches:
         batch_size: int,
         seed: int,
         bad: BadRecords,
+        left_out: set[int] | None = None,
     ) -> None:
         """Remember what is to be done.
 
@@ -77,10 +78,11 @@ class ImageBatches:
             batch_size: Images of a batch, over all processes of the job together.
             seed: Of the job.
             bad: Lets images be left out that cannot be read.
+            left_out: Keys of those that are known to be left out already, which count no more.
         """
         self._samples, self._crop, self._augmentation = samples, crop, augmentation
         self._batch_size, self._seed, self._bad = batch_size, seed, bad
-        self._left_out: set[int] = set()
+        self._left_out: set[int] = set() if left_out is None else left_out
         self._cache = PixelCache(samples.num_images) if samples.num_images else None
 
     @property
@@ -108,6 +110,7 @@ class ImageBatches:
             batch_size=self._batch_size,
             seed=self._seed,
             bad=self._bad,
+            left_out=self._left_out,
         )
 
     def __call__(self, place: Place) -> Iterator[Batch]:

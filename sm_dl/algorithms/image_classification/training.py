@@ -105,9 +105,13 @@ def _judge(
     validation: ImageBatches | None,
     bad: BadRecords,
 ) -> None:
-    """Score the model on the validation channel, as it serves, and write the report."""
+    """Score the model on the validation channel, as it serves, and write the report.
+
+    That reads the channel twice more, a pipe's next two epochs too (contract, section 2): nothing
+    of an evaluation is kept while training, so a resumed job has the same scores.
+    """
     judged, squashed_accuracy = None, None
-    if validation is not None and validation.num_images is not None:  # a pipe is over by now
+    if validation is not None:
         predictor = ImageClassificationPredictor(network, facts)
         judged = evaluate(predictor, validation)
         squashed_accuracy = evaluate(predictor, validation.squashed()).accuracy

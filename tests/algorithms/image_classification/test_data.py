@@ -430,9 +430,9 @@ def test_a_bad_image_of_a_pipe_is_counted_once(tmp_path: Path) -> None:
     images[4] = b"no image"
     sent, bad = record_bytes(images), BadRecords(1)
     batches = opened(pipe(tmp_path), bad=bad)
-    with feeding(tmp_path / "train", [[sent], [sent]]):
-        for epoch in range(2):
-            assert sorted(levels(batches, Place(epoch))) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    with feeding(tmp_path / "train", [[sent]] * 3):
+        for again in (batches, batches, batches.squashed()):
+            assert sorted(levels(again, Place(0))) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
     assert bad.count == 1
 
 

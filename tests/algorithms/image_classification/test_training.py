@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from sm_dl import registry
+from sm_dl import registry, train
 from sm_dl.algorithms.image_classification import training
 from sm_dl.engine.strategy import Hardware
 from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource, Job, Resources
 from tests.algorithms.image_classification.pictures import listed, records, textured
+from tests.fifo import feeding
 
 SHORT = {
     "num_classes": 3, "num_training_samples": 12, "image_shape": "3,12,16", "num_layers": 20,
@@ -88,6 +89,33 @@ def test_with_a_frequency_each_of_its_epochs_leaves_a_file(job, tmp_path, caplog
     assert files == [f"image-classification-{number:04d}.safetensors" for number in (2, 4)]
     assert f'Saved checkpoint to "{root}/model/image-classification-0004' in caplog.text
     assert _facts(root)["training"]["epoch"] in (1, 3)
+
+
+def test_a_pipe_to_validate_with_has_the_report_of_a_file(tmp_path) -> None:
+    sent = (records(tmp_path, textured(12)).path / "a.rec").read_bytes()
+    piped = {
+        "path": str(tmp_path / "validation"), "input_mode": "Pipe",
+        "content_type": "application/x-recordio",
+    }  # fmt: skip
+    left = []
+    with feeding(tmp_path / "validation", [[sent]] * (SHORT["epochs"] + 2)):
+        for number, validation in enumerate((str(tmp_path / "train"), piped)):
+            root, config = tmp_path / f"run {number}", tmp_path / "job.yaml"
+            document = {
+                "algorithm": "image_classification",
+                "hyperparameters": SHORT,
+                "channels": {"train": str(tmp_path / "train"), "validation": validation},
+                "output": str(root),
+            }
+            config.write_text(json.dumps(document))
+            assert train.main(["--config", str(config)]) == 0
+            report = json.loads((root / "output" / "report" / "report.json").read_text())
+            figures = {figure["title"]: figure for figure in report["figures"]}
+            scores = (root / "output" / "classes.json").read_bytes()
+            left.append((figures, report["scores"], scores))
+    of_file, of_pipe = left
+    assert np.sum(of_file[0]["Confusion"]["values"]) == 12
+    assert of_pipe == of_file
 
 
 @pytest.mark.parametrize("is_weighted", [0, 1])
