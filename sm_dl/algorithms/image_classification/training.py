@@ -32,7 +32,7 @@ from sm_dl.engine import fit as engine
 from sm_dl.engine import machine
 from sm_dl.engine.fit import FitResult
 from sm_dl.engine.strategy import LightningPrecision, Plan, plan_of
-from sm_dl.errors import UserError
+from sm_dl.errors import PlatformError, UserError
 from sm_dl.files import write_atomically
 from sm_dl.job import stop
 from sm_dl.job.job import Job
@@ -108,14 +108,22 @@ def _judge(
     """Score the model on the validation channel, as it serves, and write the report.
 
     That reads the channel twice more, a pipe's next two epochs too (contract, section 2): nothing
-    of an evaluation is kept while training, so a resumed job has the same scores.
+    of an evaluation is kept while training, so a resumed job has the same scores. A stream that is
+    gone by then costs the report its scores, and not the job its success.
     """
     judged, squashed_accuracy = None, None
     if validation is not None:
         predictor = ImageClassificationPredictor(network, facts)
-        judged = evaluate(predictor, validation)
-        squashed_accuracy = evaluate(predictor, validation.squashed()).accuracy
+        try:
+            judged = evaluate(predictor, validation)
+            squashed_accuracy = evaluate(predictor, validation.squashed()).accuracy
+        except PlatformError as error:
+            if validation.num_images is not None:  # files, which were there all the time
+                raise
+            logger.warning("The model is written, but not scored class by class: %s", error)
+    if squashed_accuracy is not None:
         logger.info("Accuracy with images squashed as the endpoint does: %f", squashed_accuracy)
+    if judged is not None:
         job.paths.extras.mkdir(parents=True, exist_ok=True)
         write_atomically(job.paths.extras / "classes.json", scores_by_class(facts, judged))
     report = report_of(job, result, facts, judged, squashed_accuracy, bad)

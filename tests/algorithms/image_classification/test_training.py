@@ -13,7 +13,7 @@ import torch
 from sm_dl import registry, train
 from sm_dl.algorithms.image_classification import training
 from sm_dl.engine.strategy import Hardware
-from sm_dl.errors import UserError
+from sm_dl.errors import PlatformError, UserError
 from sm_dl.job.job import ChannelSource, Job, Resources
 from tests.algorithms.image_classification.pictures import listed, records, textured
 from tests.fifo import feeding
@@ -116,6 +116,35 @@ def test_a_pipe_to_validate_with_has_the_report_of_a_file(tmp_path) -> None:
     of_file, of_pipe = left
     assert np.sum(of_file[0]["Confusion"]["values"]) == 12
     assert of_pipe == of_file
+
+
+def _gone(*_: object) -> None:
+    raise PlatformError("validation: validation_3 did not appear within 600 s")
+
+
+def test_a_pipe_that_ends_with_training_costs_the_report_its_scores_and_no_more(
+    job, tmp_path, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr(training, "evaluate", _gone)
+    train = records(tmp_path, textured(12))
+    sent = (train.path / "a.rec").read_bytes()
+    pipe = replace(
+        train, name="validation", path=tmp_path / "validation", input_mode="Pipe",
+        content_type="application/x-recordio",
+    )  # fmt: skip
+    with feeding(tmp_path / "validation", [[sent]] * SHORT["epochs"]):
+        root = _run(job, train, pipe)
+    assert "not scored class by class: validation: validation_3 did not appear" in caplog.text
+    assert _facts(root)["training"]["epochs_done"] == 3
+    report = json.loads((root / "output" / "report" / "report.json").read_text())
+    assert "Confusion" not in {figure["title"] for figure in report["figures"]}
+
+
+def test_files_that_are_gone_after_training_end_the_job(job, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(training, "evaluate", _gone)
+    train = records(tmp_path, textured(12))
+    with pytest.raises(PlatformError, match="did not appear"):
+        _run(job, train, _validation(train))
 
 
 @pytest.mark.parametrize("is_weighted", [0, 1])
