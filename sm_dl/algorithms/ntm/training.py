@@ -52,16 +52,14 @@ def fit(job: Job[NTMHyperparameters]) -> None:
     _warn_of_settings_without_effect(wanted)
     network = build_network(wanted)
     train = documents["train"]
-    # where machines have documents of their own, all begin with the weights of the first one
-    counts_V = np.bincount(train.words, train.counts, wanted.feature_dim)
-    network.start_from(torch.from_numpy(counts_V))
+    counts_V = torch.from_numpy(np.bincount(train.words, train.counts, wanted.feature_dim)).float()
     batch_size = wanted.mini_batch_size * layout.num_nodes
     validation = documents.get("validation")
     selection = PatienceWindow(wanted.num_patience_epochs, wanted.tolerance)
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)
     with stop.deferred():
         result = engine.fit(
-            NTMModule(network, wanted),
+            NTMModule(network, wanted, counts_V),
             EpochBatches(
                 train,
                 batch_size=wanted.mini_batch_size,
