@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from ntm_versus import EPOCHS, NUM_TOPICS, NUM_UNITS, RATE, corpus
 
 from sm_dl.engine import machine
@@ -60,6 +61,7 @@ def main() -> None:
     options = parser.parse_args()
     rows, words, counts = corpus(options.documents, options.words)
     sizes = np.bincount(rows, minlength=options.documents)
+    counts_V = torch.from_numpy(np.bincount(words, counts, options.words)).float()
     wanted = NTMHyperparameters.parse(
         {
             "feature_dim": options.words, "num_topics": NUM_TOPICS, "learning_rate": RATE,
@@ -70,7 +72,7 @@ def main() -> None:
     usual: LightningPrecision = "bf16-mixed" if hardware().has_bf16 else "32-true"
     with tempfile.TemporaryDirectory() as folder:
         fit(
-            NTMModule(build_network(wanted), wanted),
+            NTMModule(build_network(wanted), wanted, counts_V),
             EpochBatches(
                 documents_from(words, counts, sizes, options.words),
                 batch_size=options.batch, sub_sample=1.0, seed=0, num_hosts=1, is_sharded=False,

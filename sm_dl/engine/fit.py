@@ -82,7 +82,8 @@ def fit(  # noqa: PLR0913 - the parts of a run
 
     Args:
         module: Has `training_step` and, for validation, `validation_step`, which return a
-            `StepLoss`; `configure_optimizers`; perhaps `gradient_norm`, the longest gradient,
+            `StepLoss`; `configure_optimizers`; perhaps `on_fit_start`, which is called when the
+            processes have met and before a checkpoint is read; `gradient_norm`, the longest gradient,
             `objective = "sum"` for the gradient of the sum over all ranks instead of the mean, and
             `validation_figures()`, which returns metrics that are no sums after the validation loop.
         batches_of: Makes one rank's batches of one epoch, from a record on; every rank has the

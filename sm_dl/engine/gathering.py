@@ -25,6 +25,19 @@ def numbers_of_all(number: int, device: torch.device) -> list[int]:
     return [int(one) for one in every]
 
 
+def sum_of_all(own: Tensor) -> Tensor:
+    """Return the sum over all processes, the same in each; all must call it together.
+
+    Args:
+        own: Numbers of this process, on the device it trains on; of one shape in all.
+    """
+    if num_processes() == 1:
+        return own
+    total = own.clone()
+    dist.all_reduce(total)
+    return total
+
+
 def rows_of_all(own: Tensor) -> Tensor:
     """Return the rows of every process, one below the other by rank; all must call it together.
 

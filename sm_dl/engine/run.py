@@ -57,6 +57,7 @@ class Run:
         self.fabric = fabric
         self.ranks = Ranks(fabric)
         self.trained, self._updating = fabric.setup(module, self.optimizer)
+        module.on_fit_start()
         self._batches_of = batches_of
         self._validation_batches_of = validation_batches_of
         self._seed = seed

@@ -1,33 +1,129 @@
-"""A topic model trained by two processes: the losses of one, but for their own noise."""
+"""A topic model trained by two processes or on two hosts: the losses of one, but for their own noise."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from sm_dl.data.protobuf.write import sparse_records
+from tests.algorithms.ntm.small_job import NUM_WORDS, counts_of, csr_of, recordio
 from tests.small_job import small_job
+from tests.system.test_many_processes import network
 
 pytestmark = pytest.mark.system
+
+OWN = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+BATCH = 16
+
+
+def _losses(log):
+    return [float(loss) for loss in re.findall(r"train total_loss <loss>=(\S+)", log)]
+
+
+def _trained(config, output, *settings):
+    command = [sys.executable, "-m", "sm_dl.train", "--config", config]
+    for setting in (f"output={output}", *settings):
+        command += ["--set", setting]
+    finished = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, **OWN}
+    )
+    assert finished.returncode == 0, finished.stdout
+    return finished.stdout
+
+
+def _documents(*vocabularies):
+    """Return documents whose words come from one half of the vocabulary: (half, how many), ..."""
+    wanted = []
+    for half, count in vocabularies:
+        every = counts_of(half, 8 * count)
+        has_half = every[:, half * NUM_WORDS // 2 : (half + 1) * NUM_WORDS // 2].any(axis=1)
+        wanted.append(every[has_half][:count])
+    return np.concatenate(wanted)
+
+
+def _write(folder, counts):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "part-0.pbr").write_bytes(recordio(sparse_records(csr_of(counts))))
 
 
 def test_two_processes_have_the_losses_of_one(tmp_path):
     folder = tmp_path / "ntm"
     folder.mkdir()
     config = small_job("ntm").write_yaml(folder, folder / "run")
-    losses = []
-    for devices in (1, 2):
-        finished = subprocess.run(
-            [
-                *(sys.executable, "-m", "sm_dl.train", "--config", config),
-                *("--set", f"resources.devices={devices}", "--set", f"output={tmp_path / str(devices)}"),
-            ],
-            capture_output=True, text=True, check=False, timeout=120,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        )  # fmt: skip
-        assert finished.returncode == 0, finished.stdout
-        found = re.findall(r"train total_loss <loss>=(\S+)", finished.stdout)
-        losses.append([float(loss) for loss in found])
-    assert len(losses[1]) == 6
-    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    one, two = (
+        _losses(_trained(config, tmp_path / str(devices), f"resources.devices={devices}"))
+        for devices in (1, 2)
+    )
+    assert len(two) == 6
+    assert two == pytest.approx(one, rel=0.02)
+
+
+@pytest.fixture(scope="module")
+def two_hosts(tmp_path_factory):
+    """Train on two hosts that hold documents of different words; return folder, codes and logs."""
+    folder = tmp_path_factory.mktemp("hosts")
+    processes = []
+    with network() as hosts:
+        addresses = [address for address, _, _ in hosts]
+        for half, (address, interface, inside) in enumerate(hosts):
+            root = folder / address
+            small_job("ntm").write_opt_ml(root)
+            train, config = root / "input" / "data" / "train", root / "input" / "config"
+            for file in train.iterdir():
+                file.unlink()
+            _write(train, _documents((half, 40 + 50 * half)))
+            channels = json.loads((config / "inputdataconfig.json").read_text())
+            channels["train"]["S3DistributionType"] = "ShardedByS3Key"
+            (config / "inputdataconfig.json").write_text(json.dumps(channels))
+            resources = {
+                "current_host": address,
+                "hosts": addresses,
+                "network_interface_name": interface,
+            }
+            (config / "resourceconfig.json").write_text(json.dumps(resources))
+            own = {"SAGEMAKER_BASE_DIR": str(root), "SM_DL_ALGORITHM": "ntm"}
+            processes.append(
+                subprocess.Popen(
+                    [*inside, sys.executable, "-m", "sm_dl", "train"],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    env={**os.environ, **OWN, **own},
+                )
+            )
+        logs = [process.communicate(timeout=240)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(logs)
+    return folder, logs
+
+
+def test_two_hosts_see_each_document_of_their_shards_once_an_epoch(two_hosts):
+    _, logs = two_hosts
+    seen = re.findall(r"Finished training epoch \d+ on (\d+) examples from (\d+) batches", logs[0])
+    assert seen == [("130", "6")] * 6  # the longer shard has 90 documents: 6 batches of 16
+
+
+def test_two_hosts_with_shards_have_the_losses_of_one_with_all_documents(two_hosts, tmp_path):
+    _, logs = two_hosts
+    (tmp_path / "ntm").mkdir()
+    config = small_job("ntm").write_yaml(tmp_path / "ntm", tmp_path / "run")
+    for file in (tmp_path / "ntm" / "channels" / "train").iterdir():
+        file.unlink()
+    _write(tmp_path / "ntm" / "channels" / "train", _documents((0, 40), (1, 90)))
+    one = _losses(
+        _trained(config, tmp_path / "run", f"hyperparameters.mini_batch_size={2 * BATCH}")
+    )
+    # without the other host's words in the first host's start its first loss is 5.8 instead of 2.5
+    assert _losses(logs[0]) == pytest.approx(one, rel=0.05)
+
+
+def test_the_second_host_with_a_shard_neither_prints_metrics_nor_writes_a_model(two_hosts):
+    folder, logs = two_hosts
+    assert "_metric:" not in logs[1]
+    assert [(root / "model" / "model.json").exists() for root in sorted(folder.iterdir())] == [
+        True,
+        False,
+    ]

@@ -8,6 +8,7 @@ from torch import Tensor
 from sm_dl.algorithms.ntm.bags import Bags
 from sm_dl.algorithms.ntm.hyperparameters import NTMHyperparameters
 from sm_dl.algorithms.ntm.network import NTMNetwork
+from sm_dl.engine.gathering import num_processes, sum_of_all
 from sm_dl.engine.losses import StepLoss
 from sm_dl.engine.optim import mxnet_optimizer
 from sm_dl.engine.place import address
@@ -19,11 +20,25 @@ class NTMModule(LightningModule):
     objective = "sum"
     """Calibrated against the service's training log (spec 1.10): the mean learns far slower."""
 
-    def __init__(self, network: NTMNetwork, hyperparameters: NTMHyperparameters) -> None:
-        """Wrap a network to be trained."""
+    def __init__(
+        self, network: NTMNetwork, hyperparameters: NTMHyperparameters, counts_V: Tensor
+    ) -> None:
+        """Wrap a network to be trained.
+
+        Args:
+            network: With fresh weights.
+            hyperparameters: Of the job.
+            counts_V: How often each word occurs in the training documents of this machine.
+        """
         super().__init__()
         self.network = network
         self.hyperparameters = hyperparameters
+        self._counts_V = counts_V
+
+    def on_fit_start(self) -> None:
+        """Let the decoder start from how usual words are on all machines together."""
+        counts_V = self._counts_V.to(self.network.projection.bias.device)
+        self.network.start_from(sum_of_all(counts_V) / num_processes())
 
     def training_step(self, batch: Bags, batch_idx: int) -> StepLoss:
         """Return the loss of the batch, summed over its documents."""

@@ -8,7 +8,8 @@ topic, and read again from a draw of it:
 
 Differs from the paper: z is the sigmoid of h. The service does not say what it is; of the readings
 tried against a training log of the service (spec 1.10) this one has its early course, its later KL
-and its topics alike.
+and its topics alike. And b starts at the logarithm of each word's share of all words, so that W
+need not learn which words are usual, and has the words by which a topic differs from the rest.
 
 Shape letters in this file: B = documents, V = vocabulary, K = topics, H = units of a layer.
 """
@@ -85,7 +86,10 @@ class NTMNetwork(nn.Module):
     """Bags of words in, topics and loss out."""
 
     def __init__(self, shape: NetworkShape) -> None:
-        """Build the network with fresh weights: Xavier uniform, as MXNet, and biases of zero."""
+        """Build the network with fresh weights: Xavier uniform, as MXNet, and biases of zero.
+
+        Before training, `start_from` gives the decoder's bias its better start.
+        """
         super().__init__()
         self.shape = shape
         self.reading = BagLinear(shape.num_words, shape.layers[0])
@@ -93,6 +97,16 @@ class NTMNetwork(nn.Module):
         self.mean = _linear(shape.layers[-1], shape.num_topics)
         self.log_deviation = _linear(shape.layers[-1], shape.num_topics)
         self.projection = _linear(shape.num_topics, shape.num_words)
+
+    @torch.no_grad()
+    def start_from(self, counts_V: Tensor) -> None:
+        """Let the decoder's bias be log p(word) without topics.
+
+        Args:
+            counts_V: How often each word occurs in the training documents; half an occurrence more
+                is assumed of each, so that words that never occur stay possible.
+        """
+        self.projection.bias.copy_(torch.log_softmax(torch.log(counts_V + 0.5), dim=0))
 
     def code(self, bags: Bags) -> tuple[Tensor, Tensor]:
         """Return mean and logarithm of the deviation of each document's code, both (B, K).

@@ -121,14 +121,25 @@ def wetc(vectors_KNE: Floats) -> Floats:
     return pairs
 
 
-def npmi(top_KN: Ids, documents: Documents) -> Floats:
+def npmi(top_KN: Ids, documents: Documents, *, of_strangers: float = -1.0) -> Floats:
     """Return the mean normalised pointwise mutual information of a topic's pairs of words, shape (K).
 
     log(p(v, w) / (p(v) p(w))) / -log p(v, w), where p is the share of documents that hold a word,
-    or both; -1 for words that never meet, 1 for words that only come together.
+    or both; 1 for words that only come together.
+
+    Args:
+        top_KN: Words of each topic.
+        documents: Those to count in.
+        of_strangers: What words count that never meet: -1, which is the limit, or as in the tool of
+            Lau et al. (2014), by which most papers report, 0.
     """
     postings = _postings(np.unique(top_KN), documents)
-    return np.array([_npmi([postings[word] for word in words], len(documents)) for words in top_KN])
+    return np.array(
+        [
+            _npmi([postings[word] for word in words], len(documents), of_strangers)
+            for words in top_KN
+        ]
+    )
 
 
 def _postings(words: Ids, documents: Documents) -> dict[int, Ids]:
@@ -143,7 +154,7 @@ def _postings(words: Ids, documents: Documents) -> dict[int, Ids]:
     return dict(zip(words.tolist(), np.split(rows, bounds[1:]), strict=True))
 
 
-def _npmi(holders: Sequence[Ids], num_documents: int) -> float:
+def _npmi(holders: Sequence[Ids], num_documents: int, of_strangers: float) -> float:
     if len(holders) < 2:
         return 1.0
     rows = np.unique(np.concatenate(holders))
@@ -155,7 +166,7 @@ def _npmi(holders: Sequence[Ids], num_documents: int) -> float:
     first, second = np.triu_indices(len(holders), 1)
     both, apart = together_NN[first, second], single_N[first] * single_N[second]
     met = (both > 0) & (both < 1)
-    values = np.where(both > 0, 1.0, -1.0)
+    values = np.where(both > 0, 1.0, of_strangers)
     values[met] = np.log(both[met] / apart[met]) / -np.log(both[met])
     return float(values.mean())
 

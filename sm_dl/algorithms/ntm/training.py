@@ -2,6 +2,7 @@
 
 import logging
 
+import numpy as np
 import torch
 
 from sm_dl import faults
@@ -50,15 +51,17 @@ def fit(job: Job[NTMHyperparameters]) -> None:
     documents = read_channels(job, bad)
     _warn_of_settings_without_effect(wanted)
     network = build_network(wanted)
+    train = documents["train"]
+    counts_V = torch.from_numpy(np.bincount(train.words, train.counts, wanted.feature_dim)).float()
     batch_size = wanted.mini_batch_size * layout.num_nodes
     validation = documents.get("validation")
     selection = PatienceWindow(wanted.num_patience_epochs, wanted.tolerance)
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)
     with stop.deferred():
         result = engine.fit(
-            NTMModule(network, wanted),
+            NTMModule(network, wanted, counts_V),
             EpochBatches(
-                documents["train"],
+                train,
                 batch_size=wanted.mini_batch_size,
                 sub_sample=wanted.sub_sample,
                 seed=wanted.seed,
@@ -78,7 +81,7 @@ def fit(job: Job[NTMHyperparameters]) -> None:
         found: Topics | None = None
         if result.is_main and result.has_weights:
             write_artifact(job.paths.model, network, wanted.model_dump(mode="json"))
-            found = topics_of(network.projection.weight, documents["train"], vocabulary)
+            found = topics_of(network.projection.weight, train, vocabulary)
             for folder in (job.paths.model, job.paths.extras):
                 folder.mkdir(parents=True, exist_ok=True)
                 write_atomically(folder / TOPICS_FILE, found.json_bytes())

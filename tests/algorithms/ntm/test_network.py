@@ -46,6 +46,14 @@ def plain_loss(net, counts_BV, noise_BK):
     return -(likelihood_B / length_B).sum().item(), (divergence_B / length_B).sum().item()
 
 
+def test_without_topics_words_begin_with_their_share_of_all_words():
+    net, counts_V = network(), torch.arange(NUM_WORDS, dtype=torch.float64)
+    net.start_from(counts_V)
+    probability_V = torch.softmax(net.projection(torch.zeros(NUM_TOPICS)), dim=0)
+    wanted_V = (counts_V + 0.5) / (counts_V + 0.5).sum()
+    assert probability_V.tolist() == pytest.approx(wanted_V.tolist(), rel=1e-5)
+
+
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
 @pytest.mark.parametrize("layers", [(9,), (9, 6), (4, 5, 6)])
 def test_the_loss_is_that_of_plain_formulas(activation, layers):

@@ -71,6 +71,13 @@ def test_npmi_has_its_edges(rows, expected):
     assert npmi(np.array([[0, 1]]), kept).tolist() == pytest.approx([expected])
 
 
+def test_words_that_never_meet_count_what_the_measure_says():
+    kept = documents_from(np.array([0, 2, 1]), np.ones(3), np.array([2, 1]), NUM_WORDS)
+    for of_strangers in (-1.0, 0.0):
+        found = npmi(np.array([[0, 1], [0, 2]]), kept, of_strangers=of_strangers)
+        assert found.tolist() == pytest.approx([of_strangers, 1.0])
+
+
 def test_wetc_is_the_mean_cosine_of_all_pairs():
     vectors = np.random.default_rng(0).normal(size=(2, 5, 8))
     unit = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)

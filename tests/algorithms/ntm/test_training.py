@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from sm_dl import train
 from sm_dl.algorithms.ntm import training
@@ -13,7 +14,7 @@ from sm_dl.engine.strategy import Plan
 from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource, Job
 from sm_dl.job.paths import Paths
-from tests.algorithms.ntm.small_job import SMALL_JOB
+from tests.algorithms.ntm.small_job import SMALL_JOB, counts_of
 from tests.fifo import feeding
 from tests.small_job import small_job
 
@@ -71,6 +72,15 @@ def test_an_epoch_is_told_line_by_line_as_the_service_does(run):
     assert f"Best loss: {best}\n" in log
     (last, other) = re.findall(r"validation total_loss <loss>=(\S+)", log)[-2:]
     assert best in (float(last), float(other))
+
+
+def test_training_begins_with_the_words_shares_of_the_training_documents(run):
+    _, root, _ = run(
+        "hyperparameters.epochs=1", "hyperparameters.optimizer=sgd", "hyperparameters.learning_rate=1e-6",
+    )  # fmt: skip
+    bias = load_file(root / "model" / "weights.safetensors")["projection.bias"]
+    counts = counts_of(0, 200).sum(axis=0) + 0.5
+    assert bias.tolist() == pytest.approx(np.log(counts / counts.sum()).tolist(), abs=1e-3)
 
 
 def test_topics_are_left_beside_the_model_and_in_the_output(run):
