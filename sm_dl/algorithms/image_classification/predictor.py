@@ -3,6 +3,7 @@
 Shape letters in this file: B = images, C = channels, H, W = pixels, K = classes.
 """
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from sm_dl.algorithms.image_classification.facts import ModelFacts
 from sm_dl.algorithms.image_classification.network import ResNetClassifier
 from sm_dl.content_types import IMAGES, JSON, JSON_LINES, MediaType
 from sm_dl.engine.strategy import hardware
+from sm_dl.nn.folding import fold_batch_norms
 
 PIXELS_AT_ONCE = 32 * 224 * 224
 """Of all images of one sweep: more take more memory and gain no speed."""
@@ -27,10 +29,12 @@ class ImageClassificationPredictor:
     answer_types: tuple[str, ...] = (JSON, JSON_LINES)
 
     def __init__(self, network: ResNetClassifier, facts: ModelFacts) -> None:
-        """Wrap a trained network; it moves to the GPU when there is one."""
+        """Take a copy of a trained network for serving, on the GPU when there is one."""
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.facts = facts
-        self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)
+        self.network = copy.deepcopy(network).eval()
+        fold_batch_norms(self.network)
+        self.network.to(self.device).to(memory_format=torch.channels_last)
         self.is_bf16 = hardware().has_bf16
         if self.is_bf16:
             _store_convolutions_in_bf16(self.network)
