@@ -121,7 +121,10 @@ def _bars(topics: Topics, weights_DK: Weights) -> Bars:
                 measures,
             )
         )
-    note = "Words by their probability in the topic alone; the topic with the largest mean weight first."
+    note = (
+        "Words by the softmax of their weights in the topic, which leaves out how usual a word is anyhow; "
+        "the topic with the largest mean weight first."
+    )
     if len(topics.topics) > len(order):
         note += f" The first {len(order)} of {len(topics.topics)}."
     if not topics.has_words:

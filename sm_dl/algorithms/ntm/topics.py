@@ -35,7 +35,8 @@ class Topic:
     words: Sequence[str]
     """By falling weight; ids where no vocabulary is known."""
     scores: Sequence[float]
-    """Probability of each: softmax of the topic's weights over the vocabulary."""
+    """Of each: softmax of the topic's weights over the vocabulary, without the bias, which has how usual
+    words are in all topics."""
     tu: float
     """Topic uniqueness."""
     npmi: float
