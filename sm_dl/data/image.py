@@ -24,8 +24,9 @@ from sm_dl.errors import UserError, optional_import, shown
 
 MAX_PIXELS = 50_000_000
 END_MARKS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
-MIN_FACTOR = 2
-"""A JPEG is decoded at reduced size from this factor on; below it costs more than it saves."""
+SCALES = (8, 4, 2)
+"""Of the sizes at which libjpeg-turbo decodes, eighths of the whole one, only 1/8, 1/4 and 1/2 have vector
+code: 3/8 of 1080p takes 1.3 times as long as 1/2, and 5/8 takes 1.7 times as long as the whole."""
 PURPOSE = "reading images"
 
 Colours = Literal["RGB", "L"]
@@ -46,8 +47,8 @@ def decode(
         content: A whole JPEG or PNG file.
         place: What to call the image in an error.
         colours: Three channels, or one of grey.
-        at_least: Height and width in pixels that are enough. A JPEG of at least twice that may be
-            decoded at reduced size, which is faster; neither side gets smaller than asked.
+        at_least: Height and width in pixels that are enough. A JPEG of at least twice that is
+            decoded at 1/2, 1/4 or 1/8, which is faster; neither side gets smaller than asked.
         max_pixels: More than that are not decoded.
     Raises:
         UserError: It is no such file, damaged, cut short, or too large.
@@ -55,21 +56,30 @@ def decode(
     header = checked_header(content, place, max_pixels)
     jpeg = _fast_decoder() if header.format == "JPEG" and header.channels in (1, 3) else None
     if jpeg:
-        height, width = at_least or (0, 0)
-        factor = MIN_FACTOR if at_least else 1
+        height, width = _decoded_size(header, at_least)
         pixels: Pixels = _guarded(
             lambda: jpeg.decode_jpeg(
                 content,
                 "GRAY" if colours == "L" else "RGB",
                 min_height=height,
                 min_width=width,
-                min_factor=factor,
             ),
             place,
             header,
         )
         return pixels[:, :, 0] if colours == "L" else pixels
     return _guarded(lambda: _by_pillow(content, header, colours), place, header)
+
+
+def _decoded_size(header: ImageHeader, at_least: tuple[int, int] | None) -> tuple[int, int]:
+    """Return height and width of the smallest scale that is enough."""
+    whole = header.height_px, header.width_px
+    height, width = at_least or whole
+    for scale in SCALES:
+        scaled = tuple(-(-side // scale) for side in whole)  # as libjpeg rounds
+        if scaled[0] >= height and scaled[1] >= width:
+            return scaled[0], scaled[1]
+    return whole
 
 
 def jpeg_bytes(pixels: Pixels, *, quality: int = 85) -> bytes:
