@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+import s3fs
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
@@ -22,6 +24,24 @@ class FaultyStore:
         self._moto: Application = DomainDispatcherApplication(create_backend_app)
         self._faults: list[tuple[re.Pattern[str], int, Callable[..., Iterable[bytes]]]] = []
         self.requests: list[str] = []
+        self.address = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the variables that point a process to this store."""
+        return {
+            "AWS_ENDPOINT_URL_S3": self.address,
+            "AWS_ACCESS_KEY_ID": "somebody",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Begin anew, and point this process here for the time of a test."""
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()  # it remembers another test's environment
+        self.reset()
 
     def reset(self) -> None:
         """Begin anew: one empty bucket `bkt`, no faults."""
@@ -69,14 +89,15 @@ class FaultyStore:
 
 
 @contextmanager
-def running_store() -> Iterator[tuple[FaultyStore, str]]:
-    """Serve a store on the loopback interface and yield it with its address."""
+def running_store() -> Iterator[FaultyStore]:
+    """Serve a store on the loopback interface and yield it."""
     store = FaultyStore()
     server = make_server("127.0.0.1", 0, store, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
+    store.address = f"http://127.0.0.1:{server.server_port}"
     try:
-        yield store, f"http://127.0.0.1:{server.server_port}"
+        yield store
     finally:
         server.shutdown()
         thread.join()

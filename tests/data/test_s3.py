@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import s3fs
 
 from sm_dl.data import s3
 from sm_dl.data.csv_table import read_csv
@@ -24,27 +23,18 @@ CONTENT = bytes(range(256)) * 400
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[tuple[FaultyStore, str]]:
+def server() -> Iterator[FaultyStore]:
     with running_store() as running:
         yield running
 
 
 @pytest.fixture
-def store(server: tuple[FaultyStore, str], monkeypatch: pytest.MonkeyPatch) -> FaultyStore:
+def store(server: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> FaultyStore:
     """Return a store with an empty bucket, to which the environment points."""
-    faulty, address = server
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": address,
-        "AWS_ACCESS_KEY_ID": "somebody",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_MAX_ATTEMPTS": "2",
-    }.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     monkeypatch.setattr(s3, "BLOCK_BYTES", 40_000)
-    s3fs.S3FileSystem.clear_instance_cache()  # it remembers another test's environment
-    faulty.reset()
-    return faulty
+    server.use(monkeypatch)
+    return server
 
 
 def _source(uri: str = "s3://bkt/train", **fields: Any) -> ChannelSource:

@@ -31,21 +31,14 @@ def test_a_job_from_a_bucket_trains_the_model_of_one_from_folders(tmp_path: Path
     config = small_job("deepar").write_yaml(folder, folder / "run")
     local = _train(config, tmp_path / "local")
     document = yaml.safe_load(config.read_text())
-    with running_store() as (store, address):
+    with running_store() as store:
         store.reset()
         for name, channel in document["channels"].items():
             for file in Path(channel["path"]).iterdir():
                 store.put(f"jobs/{name}/{file.name}", file.read_bytes())
             channel["path"] = f"s3://bkt/jobs/{name}/"
         config.write_text(yaml.safe_dump(document))
-        stored = _train(
-            config,
-            tmp_path / "stored",
-            AWS_ENDPOINT_URL_S3=address,
-            AWS_ACCESS_KEY_ID="somebody",
-            AWS_SECRET_ACCESS_KEY="secret",  # noqa: S106 - of a store on this machine
-            AWS_DEFAULT_REGION="us-east-1",
-        )
+        stored = _train(config, tmp_path / "stored", **store.environment)
     assert (local.returncode, stored.returncode) == (0, 0), stored.stdout + stored.stderr
     weights = Path("model") / "weights.safetensors"
     assert (tmp_path / "stored" / weights).read_bytes() == (

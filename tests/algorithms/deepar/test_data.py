@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-import s3fs
 
 from sm_dl.algorithms.deepar.calendar import Frequency
 from sm_dl.algorithms.deepar.data import (
@@ -392,17 +391,8 @@ def test_without_features_there_is_no_scale_to_learn(named, make_hyperparameters
 
 
 def test_a_channel_may_come_from_an_object_store(monkeypatch):
-    with running_store() as (store, address):
-        environment = {
-            "AWS_ENDPOINT_URL_S3": address,
-            "AWS_ACCESS_KEY_ID": "somebody",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        s3fs.S3FileSystem.clear_instance_cache()
-        store.reset()
+    with running_store() as store:
+        store.use(monkeypatch)
         store.put("train/a.json.gz", gzip.compress(b'{"start": "2016-01-31", "target": [1, 2]}'))
         source = ChannelSource("train", Path("unused"), s3_uri="s3://bkt/train")
         (series,) = read_channel(source, HOURLY)

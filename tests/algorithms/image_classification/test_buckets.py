@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import s3fs
 
 from sm_dl.engine.place import Place
 from sm_dl.errors import UserError
@@ -21,25 +20,16 @@ from tests.data.object_store import FaultyStore, running_store
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[tuple[FaultyStore, str]]:
+def server() -> Iterator[FaultyStore]:
     with running_store() as running:
         yield running
 
 
 @pytest.fixture
-def store(server: tuple[FaultyStore, str], monkeypatch: pytest.MonkeyPatch) -> FaultyStore:
+def store(server: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> FaultyStore:
     """Return a store with an empty bucket, to which the environment points."""
-    faulty, address = server
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": address,
-        "AWS_ACCESS_KEY_ID": "somebody",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    faulty.reset()
-    return faulty
+    server.use(monkeypatch)
+    return server
 
 
 def channel(name: str = "train", **options: Any) -> ChannelSource:
