@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Train the small ResNet as a torchvision-style script does: the peer of `image_classification_versus.py`.
 
-The same network, optimizer, schedule and epochs; ImageFolder, PIL and a DataLoader in its process,
-torchvision's transforms, float32, channels first. Prints one line of JSON.
+ImageFolder, PIL and a DataLoader in its process, torchvision's transforms, float32, channels first; the
+same schedule and epochs. `--recipe same` has the same network and optimizer, too: the batch norm over the
+input, Xavier's output layer, MXNet's momentum, biases that do not decay. `--recipe torch` has what torch
+gives: a fixed normalisation, its own linear layer, its SGD. Prints one line of JSON.
 """
 
 import argparse
@@ -16,6 +18,8 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
+from sm_dl.algorithms.image_classification.network import ResNetClassifier
+from sm_dl.engine.optim import mxnet_optimizer
 from sm_dl.nn.resnet import ResNet, ResNetShape
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -47,20 +51,20 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--recipe", choices=("same", "torch"), default="same")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     torch.set_num_threads(1)
-    normalise = [transforms.ToTensor(), transforms.Normalize(MEAN, DEVIATION)]
+    is_same = options.recipe == "same"
+    scale = transforms.Normalize(0, 1 / 255) if is_same else transforms.Normalize(MEAN, DEVIATION)
+    normalise = [transforms.ToTensor(), scale]
     augment = [transforms.RandomCrop(SIDE), transforms.RandomHorizontalFlip()]
     train = ImageFolder(options.images / "train", transforms.Compose(augment + normalise))
     test = ImageFolder(
         options.images / "test", transforms.Compose([transforms.CenterCrop(SIDE), *normalise])
     )
     loader = DataLoader(train, options.batch, shuffle=True)
-    network = Classifier(20, len(train.classes))
-    optimizer = torch.optim.SGD(
-        network.parameters(), lr=options.rate, momentum=0.9, weight_decay=1e-4
-    )
+    network, optimizer = learner(len(train.classes), options.rate, is_same=is_same)
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, options.steps)
     accuracies = []
     for _ in range(options.epochs):
@@ -74,6 +78,19 @@ def main() -> int:
         accuracies.append(accuracy(network, DataLoader(test, 256)))
     print(json.dumps({"accuracies": accuracies}))
     return 0
+
+
+def learner(
+    num_classes: int, rate: float, *, is_same: bool
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """Return a ResNet-20 with fresh weights, and its optimizer."""
+    if is_same:
+        same = ResNetClassifier(ResNetShape.of_image(20, (3, SIDE, SIDE)), num_classes)
+        return same, mxnet_optimizer(
+            "sgd", same, learning_rate=rate, momentum=0.9, weight_decay=1e-4
+        )
+    network = Classifier(20, num_classes)
+    return network, torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=1e-4)
 
 
 @torch.no_grad()

@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -39,9 +40,13 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--precision", default="auto", help="of this project's job")
     parser.add_argument("--peer-python", default=sys.executable, help="has torchvision")
-    parser.add_argument("--without-peer", action="store_true")
+    parser.add_argument(
+        "--recipes", nargs="*", default=["same"], help="of the plain loop, if any: same, torch"
+    )
     options = parser.parse_args()
-    systems = {"ours": ours} if options.without_peer else {"ours": ours, "plain": plain}
+    systems = {"ours": ours} | {
+        f"plain, {recipe}": partial(plain, recipe) for recipe in options.recipes
+    }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in systems}
     for seed in options.seeds:
         for name, run in systems.items():
@@ -54,9 +59,9 @@ def main() -> int:
             f"{name}: median accuracy {statistics.median(accuracies):.3f}, "
             f"median {statistics.median(speeds):.0f} images/s"
         )
-    if len(found) > 1:
-        ratios = [one[1] / two[1] for one, two in zip(*found.values(), strict=True)]
-        print(f"median ratio of images/s: {statistics.median(ratios):.2f}")
+    for name in list(found)[1:]:
+        ratios = [one[1] / two[1] for one, two in zip(found["ours"], found[name], strict=True)]
+        print(f"images/s, times {name}: {statistics.median(ratios):.2f}")
     return 0
 
 
@@ -109,12 +114,12 @@ def _num_samples(options: argparse.Namespace) -> int:
     return sum(1 for _ in (options.images / "train").rglob("*.jpg"))
 
 
-def plain(options: argparse.Namespace, seed: int) -> tuple[float, float]:
+def plain(recipe: str, options: argparse.Namespace, seed: int) -> tuple[float, float]:
     """Return the same of the plain loop."""
     command = [
         options.peer_python, HERE / "image_classification_plain.py", "--images", options.images,
         "--epochs", options.epochs, "--steps", *options.steps, "--batch", options.batch,
-        "--rate", options.rate, "--seed", seed,
+        "--rate", options.rate, "--seed", seed, "--recipe", recipe,
     ]  # fmt: skip
     log, seconds = _run(list(map(str, command)))
     accuracies = json.loads(log.splitlines()[-1])["accuracies"]
