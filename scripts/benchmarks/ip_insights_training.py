@@ -29,7 +29,7 @@ from sm_dl.algorithms.ip_insights.training import build_network
 from sm_dl.engine.denormals import denormals_as_zero
 from sm_dl.engine.losses import sums_of
 from sm_dl.engine.place import Place, address
-from sm_dl.engine.run import norm_of_gradients
+from sm_dl.engine.run import norm_of_gradients, optimizer_of
 from sm_dl.job.job import ChannelSource, Hosts
 
 TUTORIAL = {
@@ -66,8 +66,10 @@ class Plain(nn.Module):
 
 def ours(table: Table, settings: IPInsightsHyperparameters) -> Callable[[int], float]:
     """Return a function that makes so many steps and returns the seconds they took."""
-    module = IPInsightsModule(build_network(settings), settings)
-    optimizer = module.configure_optimizers()
+    updates_per_epoch = EpochBatches(table, settings).updates_per_epoch
+    module = IPInsightsModule(build_network(settings), settings, updates_per_epoch)
+    module.on_fit_start()
+    optimizer, schedule, _ = optimizer_of(module)
     batches = iter(EpochBatches(table, settings)(Place(0)))
 
     def run(num_steps: int) -> float:
@@ -83,6 +85,7 @@ def ours(table: Table, settings: IPInsightsHyperparameters) -> Callable[[int], f
                 float(sums[0])
                 float(norm_of_gradients(module.parameters()))
                 optimizer.step()
+                schedule.step()
         return time.perf_counter() - started
 
     return run

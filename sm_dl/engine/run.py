@@ -52,7 +52,7 @@ class Run:
         validation_batches_of: BatchesOf | None,
     ) -> None:
         """Lay the module out over the devices; see `fit` for the arguments."""
-        (self.optimizer,), (self.scheduler,) = optimizers_of(module)
+        self.optimizer, self.scheduler, self._is_scheduled_by_update = optimizer_of(module)
         self.module: Any = module
         self.fabric = fabric
         self.ranks = Ranks(fabric)
@@ -105,9 +105,10 @@ class Run:
                     seconds, speed, train, validation, is_kept,
                 )
             )  # fmt: skip
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
-            self.scheduler.step()  # also after an epoch without any update
+        if not self._is_scheduled_by_update:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+                self.scheduler.step()  # also after an epoch without any update
         self.epoch, self.batch, self.running = self.epoch + 1, 0, Running()
 
     def _epoch_means(self) -> dict[str, float]:
@@ -164,6 +165,8 @@ class Run:
         if norm is not None and not self._has_scaler:  # a scaler expects some and skips them
             finite(float(norm), self.epoch, self.batch)
         self._updating.step()
+        if self._is_scheduled_by_update:
+            self.scheduler.step()
         self.weights.update()
 
     @torch.no_grad()
@@ -256,16 +259,21 @@ class Run:
         self.kept.load_state_dict(state["kept"])
 
 
-def optimizers_of(module: LightningModule) -> tuple[list[Any], list[Any]]:
-    """Return a module's one optimizer and one schedule by epoch; without one the rate is constant."""
+def optimizer_of(module: LightningModule) -> tuple[Any, Any, bool]:
+    """Return a module's one optimizer, its schedule, and whether that moves by update, not by epoch.
+
+    Without a schedule the rate is constant. Lightning's forms are taken: an optimizer alone, one and
+    its schedule by epoch, and a dictionary that names the schedule's interval, "step" or "epoch".
+    """
     configured: Any = module.configure_optimizers()
     if isinstance(configured, torch.optim.Optimizer):
-        optimizers, schedulers = [configured], []
-    else:
-        optimizers, schedulers = configured
-    if not schedulers:
-        schedulers = [torch.optim.lr_scheduler.LambdaLR(optimizers[0], lambda _epoch: 1.0)]
-    return optimizers, schedulers
+        constant = torch.optim.lr_scheduler.LambdaLR(configured, lambda _epoch: 1.0)
+        return configured, constant, False
+    if isinstance(configured, dict):
+        schedule = configured["lr_scheduler"]
+        return configured["optimizer"], schedule["scheduler"], schedule["interval"] == "step"
+    (optimizer,), (schedule,) = configured
+    return optimizer, schedule, False
 
 
 def norm_of_gradients(weights: Iterable[Tensor]) -> Tensor:

@@ -44,6 +44,22 @@ class Scripted(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=1.0)  # the gradient is -1
 
 
+class Halving(Scripted):
+    """Halves its rate after every update, or after every epoch."""
+
+    interval = "step"
+
+    def configure_optimizers(self):
+        optimizer = super().configure_optimizers()
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: 0.5**done)
+        config = {"scheduler": schedule, "interval": self.interval}
+        return {"optimizer": optimizer, "lr_scheduler": config}
+
+
+class HalvingByEpoch(Halving):
+    interval = "epoch"
+
+
 class Listener:
     """A narrator that remembers what it was told."""
 
@@ -115,6 +131,23 @@ def sigterm_at():
         return module
 
     return make
+
+
+@pytest.mark.parametrize(
+    ("kind", "weight"),
+    [(Scripted, 4.0), (Halving, 1 + 1 / 2 + 1 / 4 + 1 / 8), (HalvingByEpoch, 3.0)],
+)
+def test_a_schedule_moves_by_update_or_by_epoch_as_it_asks(training, kind, weight):
+    _, module = training.run([1.0, 1.0], batches_per_epoch=2, module=kind(), average_decay=None)
+    assert module.weight.item() == weight
+
+
+def test_a_schedule_by_update_goes_on_where_the_job_was_stopped(training, sigterm_at):
+    stopped = sigterm_at(Halving, 3)
+    result, _ = training.run([1.0, 1.0], batches_per_epoch=2, module=stopped, average_decay=None)
+    assert isinstance(result.interruption, StoppedError)
+    _, module = training.run([1.0, 1.0], batches_per_epoch=2, module=Halving(), average_decay=None)
+    assert module.weight.item() == 1 + 1 / 2 + 1 / 4 + 1 / 8
 
 
 def test_without_patience_the_last_epoch_is_kept_even_when_it_is_worse(training):

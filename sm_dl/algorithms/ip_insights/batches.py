@@ -66,7 +66,7 @@ class EpochBatches:
     def __call__(self, place: Place) -> Iterator[PairBatch]:
         """Yield this rank's part of each batch of an epoch."""
         group, rank, size = self.sharing.of(place)
-        num_pairs, width = self._pairs_of_groups(place), self.pairs_per_batch
+        num_pairs, width = self._pairs_of_groups(place.device), self.pairs_per_batch
         seed = address(self.seed, group) if self.sharing.num_groups > 1 else self.seed
         key = key_of(seed, place.epoch)
         first, last = self._first_step(place, num_pairs), -(-max(num_pairs) // width)
@@ -88,10 +88,14 @@ class EpochBatches:
             random_addresses(position_N, self.num_random, key).astype(np.int64),
         )
 
-    def _pairs_of_groups(self, place: Place) -> list[int]:
+    def updates_per_epoch(self, device: torch.device) -> int:
+        """Return the batches of an epoch, the same in all processes."""
+        return -(-max(self._pairs_of_groups(device)) // self.pairs_per_batch)
+
+    def _pairs_of_groups(self, device: torch.device) -> list[int]:
         """Return how many pairs each group has; asked once, when the processes have met."""
         if self._num_pairs is None:
-            every = numbers_of_all(len(self.table), place.device)
+            every = numbers_of_all(len(self.table), device)
             size = len(every) // self.sharing.num_groups
             self._num_pairs = every[:: max(size, 1)][: self.sharing.num_groups]
         return self._num_pairs

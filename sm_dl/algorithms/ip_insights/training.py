@@ -49,10 +49,11 @@ def fit(job: Job[IPInsightsHyperparameters]) -> None:
     _tell_of_sizes(hyperparameters, tables["train"])
     network = build_network(hyperparameters)
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)
+    batches = EpochBatches(tables["train"], hyperparameters, _sharing(job, layout))
     with stop.deferred(), denormals_as_zero():
         result = engine.fit(
-            IPInsightsModule(network, hyperparameters),
-            EpochBatches(tables["train"], hyperparameters, _sharing(job, layout)),
+            IPInsightsModule(network, hyperparameters, batches.updates_per_epoch),
+            batches,
             job=job,
             plan=layout,
             num_epochs=hyperparameters.epochs,

@@ -122,7 +122,7 @@ def test_a_part_without_pairs_has_no_scores_and_gradients_of_zero(
 
 
 def test_the_step_sums_loss_records_and_correct_answers(network, batch, make_hyperparameters):
-    module = IPInsightsModule(network, make_hyperparameters())
+    module = IPInsightsModule(network, make_hyperparameters(), lambda _device: 1)
     step = module.training_step(batch, 0)
     scores = network(batch)
     truth = torch.zeros_like(scores)
@@ -131,6 +131,16 @@ def test_the_step_sums_loss_records_and_correct_answers(network, batch, make_hyp
     torch.testing.assert_close(step["total"], expected)
     assert int(step["figures"]["accuracy"]) == int(((scores > 0) == (truth > 0)).sum())
     assert (int(step["count"]), step["records"]) == (scores.numel(), scores.numel())
+
+
+def test_the_rate_falls_to_nothing_over_the_last_half_of_all_updates(network, make_hyperparameters):
+    module = IPInsightsModule(network, make_hyperparameters(epochs=4), lambda _device: 5)
+    assert module.rate_factor(0) == 1.0  # before it is known how many there will be
+    module.on_fit_start()
+    factors = [module.rate_factor(done) for done in range(21)]
+    assert factors[:11] == [1.0] * 11
+    assert factors[11:] == pytest.approx([0.1 * left for left in range(9, -1, -1)])
+    assert module.rate_factor(25) == 0.0  # resumed with fewer epochs than it has had
 
 
 @pytest.mark.parametrize("num_layers", [0, 1, 3])
