@@ -1,3 +1,4 @@
+import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,3 +21,9 @@ def test_two_places_have_two_addresses(one, other):
 @given(numbers, numbers)
 def test_an_address_is_a_seed_torch_accepts(seed, epoch):
     assert torch.Generator().manual_seed(address(seed, epoch)) is not None
+
+
+@given(st.lists(st.integers(0, 2**70), min_size=1, max_size=6))
+def test_an_address_is_what_numpy_makes_of_it(where):
+    low, high = np.random.SeedSequence(where).generate_state(2)
+    assert address(*where) == int(high) << 32 | int(low)
