@@ -279,6 +279,7 @@ def optimizer_of(module: LightningModule) -> tuple[Any, Any, bool]:
 def norm_of_gradients(weights: Iterable[Tensor]) -> Tensor:
     """Return the length of all gradients together; of sparse ones without repeated rows added up."""
     gradients = [one.grad for one in weights if one.grad is not None]
-    return torch.nn.utils.get_total_norm(
-        [one._values() if one.is_sparse else one for one in gradients]  # noqa: SLF001 - torch's own word
-    )
+    # what torch.nn.utils.get_total_norm does, which sorts tensors by device and type first
+    norms = torch._foreach_norm([one._values() if one.is_sparse else one for one in gradients])  # noqa: SLF001
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return norm
