@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding, embedding_bag
 
 
 class Ranked(NamedTuple):
@@ -51,10 +51,37 @@ class _MeanOfRows(torch.autograd.Function):
         sums_UE = embedding_bag(
             sequence_N, gradient_BE / lengths_B.unsqueeze(1), starts_U, mode="sum"
         )
-        gradient_VE = torch.sparse_coo_tensor(
-            rows_U.unsqueeze(0), sums_UE, ctx.shape, check_invariants=False
-        )
-        return gradient_VE, None, None
+        return _of_rows(rows_U, sums_UE, ctx.shape), None, None
+
+
+class _Rows(torch.autograd.Function):
+    """Rows of a table; its gradient holds each of them once, however often it was asked for."""
+
+    @staticmethod
+    def forward(ctx: Any, table_VE: Tensor, rows_N: Tensor) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(rows_N)
+        ctx.shape = table_VE.shape
+        return table_VE.index_select(0, rows_N)
+
+    @staticmethod
+    def backward(ctx: Any, gradient_NE: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        rows_U, order_N, starts_U = ranked(*ctx.saved_tensors)
+        sums_UE = embedding_bag(order_N, gradient_NE, starts_U, mode="sum")
+        return _of_rows(rows_U, sums_UE, ctx.shape), None
+
+
+def rows_of(table_VE: Tensor, rows_N: Tensor, *, is_sparse: bool) -> Tensor:
+    """Return rows of a table, shape (N, E).
+
+    Args:
+        table_VE: Vectors, shape (V, E).
+        rows_N: Which of them, int64.
+        is_sparse: Whether the gradient of the table is to hold only the rows asked for.
+    """
+    if is_sparse:
+        vectors_NE: Tensor = _Rows.apply(table_VE, rows_N)
+        return vectors_NE
+    return embedding(rows_N, table_VE)
 
 
 def mean_of_rows(table_VE: Tensor, rows_N: Tensor, lengths_B: Tensor, *, is_sparse: bool) -> Tensor:
@@ -70,6 +97,11 @@ def mean_of_rows(table_VE: Tensor, rows_N: Tensor, lengths_B: Tensor, *, is_spar
         mean_BE: Tensor = _MeanOfRows.apply(table_VE, rows_N, lengths_B)
         return mean_BE
     return embedding_bag(rows_N, table_VE, _starts(lengths_B), mode="mean")
+
+
+def _of_rows(rows_U: Tensor, values_UE: Tensor, shape: torch.Size) -> Tensor:
+    """Return a sparse gradient."""
+    return torch.sparse_coo_tensor(rows_U.unsqueeze(0), values_UE, shape, check_invariants=False)
 
 
 def _starts(lengths_B: Tensor) -> Tensor:

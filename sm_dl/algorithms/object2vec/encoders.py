@@ -15,7 +15,7 @@ from torch.nn.functional import embedding, pad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from sm_dl.algorithms.object2vec.sides import Side
-from sm_dl.nn.rows import mean_of_rows
+from sm_dl.nn.rows import mean_of_rows, rows_of
 
 
 class Sequences(NamedTuple):
@@ -69,7 +69,7 @@ class PooledEmbedding(nn.Module):
         """
         tokens_N, lengths_B = sequences
         if len(tokens_N) == len(lengths_B):  # single tokens: nothing to add up
-            return embedding(tokens_N, vectors_UE, sparse=is_sparse)
+            return rows_of(vectors_UE, tokens_N, is_sparse=is_sparse)
         return mean_of_rows(vectors_UE, tokens_N, lengths_B, is_sparse=is_sparse)
 
 
