@@ -26,14 +26,13 @@ from sm_dl.algorithms.object2vec.module import Object2VecModule  # noqa: E402
 from sm_dl.algorithms.object2vec.ragged import Ragged  # noqa: E402
 from sm_dl.algorithms.object2vec.records import Rules  # noqa: E402
 from sm_dl.algorithms.object2vec.sides import sides_of  # noqa: E402
-from sm_dl.algorithms.object2vec.training import build_network  # noqa: E402
+from sm_dl.algorithms.object2vec.training import build_network, planned  # noqa: E402
 from sm_dl.engine.fit import fit  # noqa: E402
 from sm_dl.engine.losses import Running  # noqa: E402
 from sm_dl.engine.narration import EpochSummary  # noqa: E402
 from sm_dl.engine.place import Place  # noqa: E402
-from sm_dl.engine.strategy import Plan  # noqa: E402
 from sm_dl.job import stop  # noqa: E402
-from sm_dl.job.job import ChannelSource, Job  # noqa: E402
+from sm_dl.job.job import ChannelSource, Job, Resources  # noqa: E402
 from sm_dl.job.paths import Paths  # noqa: E402
 
 MOVIELENS = {
@@ -86,6 +85,7 @@ def main() -> None:
     parser.add_argument("--layout", choices=LAYOUTS, default="movielens")
     parser.add_argument("--channel", type=Path, help="needed for movielens")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--precision", default="auto", help="as resources.precision of a job")
     parser.add_argument("--batches", type=int, default=1000)
     parser.add_argument("--warm-up", type=int, default=20)
     options = parser.parse_args()
@@ -107,11 +107,14 @@ def main() -> None:
 
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder, stop.listening(), stop.deferred():
+        resources = Resources(precision=options.precision)
+        job = Job("object2vec", given, {}, Paths(Path(folder)), resources=resources)
+        plan = planned(job)
         fit(
             Object2VecModule(build_network(given, sides, pairs), given),
             some,
-            job=Job("object2vec", given, {}, Paths(Path(folder))),
-            plan=Plan("cpu", 1, 1, "auto", "32-true"),
+            job=job,
+            plan=plan,
             num_epochs=1,
             narrator=clock,
             identity={},
@@ -124,6 +127,7 @@ def main() -> None:
                 "pairs_per_cpu_s": steps * given.mini_batch_size / seconds,
                 "tokens_per_cpu_s": sum(tokens[options.warm_up :]) / seconds,
                 "ms_per_step": 1000 * seconds / steps,
+                "precision": plan.precision,
                 "storage": given.token_embedding_storage_type,
             }
         )

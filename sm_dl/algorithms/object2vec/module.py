@@ -1,5 +1,7 @@
 """The training step of Object2Vec for Lightning: loss, accuracy, optimizer."""
 
+from typing import Any
+
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
@@ -51,8 +53,7 @@ def step_loss(outputs_BC: Tensor, batch: PairBatch) -> StepLoss:
     """Return the sums of a batch: cross-entropy and correct answers, or squared error."""
     count = batch.weight_B.sum()
     if outputs_BC.shape[1] == 1:
-        error_B = outputs_BC.squeeze(1) - batch.label_B
-        total = (batch.weight_B * error_B.square()).sum()
+        total: Tensor = _SquaredError.apply(outputs_BC, batch.label_B, batch.weight_B)
         return StepLoss(total=total, count=count, records=batch.records)
     class_B = batch.label_B.long()
     loss_B = functional.cross_entropy(outputs_BC, class_B, reduction="none")
@@ -64,3 +65,19 @@ def step_loss(outputs_BC: Tensor, batch: PairBatch) -> StepLoss:
         records=batch.records,
         figures={ACCURACY: correct},
     )
+
+
+class _SquaredError(torch.autograd.Function):
+    """The weighted sum of squared errors of scores; one node of the graph, not five."""
+
+    @staticmethod
+    def forward(ctx: Any, score_B1: Tensor, label_B: Tensor, weight_B: Tensor) -> Tensor:  # noqa: ANN401
+        error_B = score_B1.squeeze(1) - label_B
+        weighted_B = error_B * weight_B
+        ctx.save_for_backward(weighted_B)
+        return torch.dot(error_B, weighted_B)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        (weighted_B,) = ctx.saved_tensors
+        return (weighted_B * (2 * gradients[0])).unsqueeze(1), None, None

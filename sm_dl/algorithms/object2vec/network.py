@@ -5,17 +5,19 @@
     in1 -> token table 1 -> encoder 1 -> e1 -+
 
 Shape letters in this file: B = pairs, N = tokens, U = different tokens, E = width of a token
-vector, D = width of an encoding, X = width behind the comparator, C = outputs.
+vector, D = width of an encoding, X = width behind the comparator, H = width of the last hidden layer, C = outputs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from sm_dl.algorithms.object2vec.comparators import WIDTH_FACTORS, compared
 from sm_dl.algorithms.object2vec.encoders import PooledEmbedding, Sequences, build_encoder, joined
+from sm_dl.algorithms.object2vec.hidden import HiddenLinear
 from sm_dl.algorithms.object2vec.sides import Side
 from sm_dl.nn.dropout import Dropout
 
@@ -23,12 +25,6 @@ TOKEN_SCALE, OBJECT_SCALE = 0.07, 0.001
 """Token vectors start uniformly between minus and plus this: the first, MXNet's default for any weight,
 where sequences are encoded, the second where each object is one token. Those are then the factors of a
 matrix, and what they start with is noise that has to be unlearnt: see scripts/benchmarks/RESULTS.md."""
-WIDTH_FACTORS = {"hadamard": 1, "concat": 2, "abs_diff": 1}
-COMPARATORS: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, ...]]] = {
-    "hadamard": lambda one_BD, two_BD: (one_BD * two_BD,),
-    "concat": lambda one_BD, two_BD: (one_BD, two_BD),
-    "abs_diff": lambda one_BD, two_BD: ((one_BD - two_BD).abs(),),
-}
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
@@ -88,9 +84,13 @@ class Object2VecNetwork(nn.Module):
         return encoding_BD
 
     def compare(self, encoding0_BD: Tensor, encoding1_BD: Tensor) -> Tensor:
-        """Return outputs of encoded pairs, shape (B, C)."""
-        one_BD, two_BD = self.dropout(encoding0_BD), self.dropout(encoding1_BD)
-        outputs_BC: Tensor = self.output(self.mlp(compared(one_BD, two_BD, self.shape.comparators)))
+        """Return outputs of encoded pairs, shape (B, C), float32 in any precision."""
+        one_BD, two_BD = (
+            self.dropout(encoding_BD.float()) for encoding_BD in (encoding0_BD, encoding1_BD)
+        )
+        hidden_BH = self.mlp(compared(one_BD, two_BD, self.shape.comparators))
+        with torch.autocast(hidden_BH.device.type, enabled=False):  # a score has all its digits
+            outputs_BC: Tensor = self.output(hidden_BH.float())
         return outputs_BC
 
     def _encodings(self, in0: Sequences, in1: Sequences) -> Sequence[Tensor]:
@@ -107,13 +107,6 @@ class Object2VecNetwork(nn.Module):
             encoder(vectors_UE, sequences._replace(tokens_N=part_N))
             for encoder, sequences, part_N in zip(self.encoders, (in0, in1), parts, strict=True)
         ]
-
-
-def compared(one_BD: Tensor, two_BD: Tensor, comparators: Sequence[str]) -> Tensor:
-    """Return encodings put together by each comparator in order, shape (B, X)."""
-    return torch.cat(
-        [part for name in comparators for part in COMPARATORS[name](one_BD, two_BD)], 1
-    )
 
 
 def _vectors(table: nn.Module, sequences: Sequences) -> tuple[Tensor, Sequences]:
@@ -138,7 +131,7 @@ def _head(shape: NetworkShape) -> tuple[nn.Sequential, nn.Linear]:
     layers: list[nn.Module] = []
     for before, behind in pairwise(widths):
         layers += [
-            nn.Linear(before, behind),
+            HiddenLinear(before, behind),
             ACTIVATIONS[shape.mlp_activation](),
             Dropout(shape.dropout),
         ]

@@ -26,7 +26,7 @@ from sm_dl.contract.metrics import MetricLog
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.engine import fit as engine
 from sm_dl.engine import machine
-from sm_dl.engine.strategy import plan_of
+from sm_dl.engine.strategy import Plan, plan_of
 from sm_dl.errors import UserError
 from sm_dl.job import stop
 from sm_dl.job.job import ChannelSource, Job
@@ -43,7 +43,7 @@ def fit(job: Job[Object2VecHyperparameters]) -> None:
         UserError: A channel does not hold what Object2Vec reads; file and line are named.
     """
     hyperparameters = job.hyperparameters
-    layout = plan_of(job, ALGORITHM.placement)
+    layout = planned(job)
     sides = sides_of(hyperparameters)
     auxiliary = job.channels.get("auxiliary")
     words = (read_side_words(auxiliary, sides[0]), read_side_words(auxiliary, sides[1]))
@@ -90,6 +90,19 @@ def fit(job: Job[Object2VecHyperparameters]) -> None:
     tested = score(predictor, channels["test"], train, log) if "test" in channels else None
     found = write_embeddings(predictor, train, job.paths.extras / "embeddings")
     write_report_data(report_of(job, result, tested, found, bad), job.paths.report)
+
+
+def planned(job: Job[Object2VecHyperparameters]) -> Plan:
+    """Return how a job is laid out: on a CPU that has it, hidden layers are multiplied in bfloat16.
+
+    That halves their time and leaves the scores as good (scripts/benchmarks/RESULTS.md). Measured for
+    pooled encoders alone, where nothing else is multiplied; others, and GPUs, keep float32.
+    """
+    plan = plan_of(job, ALGORITHM.placement)
+    is_pooled = all(side.network == "pooled_embedding" for side in sides_of(job.hyperparameters))
+    if plan.accelerator == "cuda" or not is_pooled:
+        return plan
+    return plan_of(job, ALGORITHM.placement, auto_precision="bf16-mixed")
 
 
 def read_side_words(auxiliary: ChannelSource | None, side: Side) -> Words | None:

@@ -91,3 +91,22 @@ def test_dropout_of_everything_leaves_the_biases_in_training_and_nothing_in_use(
     dropped = network(sequences(), sequences(seed=3))
     assert (dropped == dropped[0]).all()
     assert not (network.eval()(sequences(), sequences(seed=3)) == dropped[0]).all()
+
+
+@pytest.mark.parametrize("encoder", ["pooled_embedding", "hcnn", "bilstm"])
+def test_in_mixed_precision_outputs_and_gradients_are_nearly_the_same(encoder):
+    exact, mixed = network_of(encoder), network_of(encoder)
+    expected = exact(sequences(), sequences(seed=3))
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = mixed(sequences(), sequences(seed=3))
+    assert outputs.dtype == torch.float32
+    torch.testing.assert_close(outputs, expected, rtol=0.02, atol=0.02)
+    (outputs**2).sum().backward()
+    (expected**2).sum().backward()
+    gradients, others = (
+        torch.cat([weight.grad.flatten() for weight in network.parameters()])
+        for network in (mixed, exact)
+    )
+    # where encoders take maxima, rounding makes other tokens the largest
+    near = 0.02 if encoder == "pooled_embedding" else 0.1
+    assert (gradients - others).norm() < near * others.norm()

@@ -12,10 +12,14 @@ from sm_dl.algorithms.object2vec.training import (
     build_network,
     check_negative_sampling,
     load_pretrained,
+    planned,
 )
 from sm_dl.algorithms.object2vec.words import Words
+from sm_dl.engine import strategy
+from sm_dl.engine.strategy import Hardware
 from sm_dl.errors import UserError
-from sm_dl.job.job import ChannelSource
+from sm_dl.job.job import ChannelSource, Job, Resources
+from sm_dl.job.paths import Paths
 from tests.algorithms.object2vec.conftest import hyperparameters_of, random_rows
 
 REGRESSION = {"output_layer": "mean_squared_error"}
@@ -61,6 +65,33 @@ def test_negatives_are_drawn_where_they_make_sense_or_are_insisted_on(labels, gi
         hyperparameters_of(negative_sampling_rate=2, **given), pairs_of(*labels)
     )
     assert "an epoch has 6 pairs" in log.text
+
+
+@pytest.mark.parametrize(
+    ("hardware", "given", "asked", "expected"),
+    [
+        (Hardware(0, has_bf16=True), {}, "auto", "bf16-mixed"),
+        (Hardware(0, has_bf16=True), {}, "32-true", "32-true"),
+        (Hardware(0, has_bf16=False), {}, "auto", "32-true"),
+        (Hardware(0, has_bf16=True), {"enc0_network": "hcnn"}, "auto", "32-true"),
+        (
+            Hardware(0, has_bf16=True),
+            {"enc1_network": "bilstm", "enc1_max_seq_len": 9, "enc1_vocab_size": 9},
+            "auto",
+            "32-true",
+        ),
+        (Hardware(1, has_bf16=True), {}, "auto", "32-true"),
+        (Hardware(1, has_bf16=False), {}, "auto", "32-true"),
+        (Hardware(1, has_bf16=True), {}, "bf16-mixed", "bf16-mixed"),
+    ],
+)
+def test_products_are_rounded_where_that_was_measured(
+    monkeypatch, tmp_path, hardware, given, asked, expected
+):
+    monkeypatch.setattr(strategy, "hardware", lambda: hardware)
+    resources = Resources(precision=asked)
+    job = Job("object2vec", hyperparameters_of(**given), {}, Paths(tmp_path), resources=resources)
+    assert planned(job).precision == expected
 
 
 def test_a_regression_starts_at_the_mean_label():
