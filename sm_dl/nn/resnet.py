@@ -79,6 +79,12 @@ class ResNetShape:
             return PlainUnit, ((self.num_layers - 2) // 6,) * len(SMALL_WIDTHS)
         return LARGE[self.num_layers]
 
+    def last_strided_width_px(self, width_px: int) -> int:
+        """Return the width of what the last convolution of stride 2 sees, of images so wide."""
+        _, counts = self.stages
+        halvings_before = len(counts) - 2 + (0 if self.has_small_stem else 2)
+        return math.ceil(width_px / 2**halvings_before)
+
     @property
     def stage_channels(self) -> tuple[int, ...]:
         """Return the channels that each stage ends with."""

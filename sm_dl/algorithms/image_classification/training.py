@@ -36,6 +36,7 @@ from sm_dl.errors import PlatformError, UserError
 from sm_dl.files import write_atomically
 from sm_dl.job import stop
 from sm_dl.job.job import Job
+from sm_dl.nn.resnet import ResNetShape
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +132,12 @@ def _judge(
 
 
 def planned(job: Job[Settings]) -> Plan:
-    """Return the layout of a job: bfloat16 where the hardware has it, unless the job says otherwise."""
+    """Return the layout of a job: bfloat16 where the hardware has it, unless the job says otherwise.
+
+    On a CPU, images so narrow that a convolution of stride 2 sees one column get float32, whatever
+    the job says: in bfloat16, torch 2.14 leaves the columns of that weight's gradient that see
+    padding alone as they were in memory, and the weights come to no number at random.
+    """
     wanted: LightningPrecision = "bf16-mixed"
     if job.hyperparameters.precision_dtype == "float16":
         wanted = "16-mixed"
@@ -140,6 +146,16 @@ def planned(job: Job[Settings]) -> Plan:
         logger.warning("float16 needs a GPU: training goes on with the CPU's own choice.")
         usual = plan_of(job, ALGORITHM.placement, auto_precision="bf16-mixed").precision
         layout = replace(layout, precision="32-true" if usual == "16-mixed" else usual)
+    if layout.accelerator == "cpu" and layout.precision == "bf16-mixed":
+        shape = job.hyperparameters.shape
+        network = ResNetShape.of_image(job.hyperparameters.num_layers, shape)
+        if network.last_strided_width_px(shape[2]) == 1:
+            logger.warning(
+                "image_shape %s: expected wider images for bfloat16 on a CPU, where torch's gradients of "
+                "a network whose last stages see one column are wrong; training goes on in float32.",
+                job.hyperparameters.image_shape,
+            )
+            layout = replace(layout, precision="32-true")
     return layout
 
 

@@ -1,6 +1,7 @@
 """Whole jobs in one process: what they leave, whichever way they are told to learn."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -201,6 +202,48 @@ def test_precision_is_what_the_hardware_does_best(
     monkeypatch.setattr("sm_dl.engine.strategy.hardware", lambda: hardware)
     built = replace(job(precision_dtype=dtype), resources=Resources(precision=given))
     assert training.planned(built).precision == expected
+
+
+@pytest.mark.parametrize(
+    ("num_layers", "image_shape", "widest_px"),
+    [(18, "3,33,{}", 16), (50, "3,64,{}", 16), (18, "3,32,{}", 4), (20, "3,28,{}", 2), (20, "3,64,{}", 8)],
+)  # fmt: skip
+@pytest.mark.parametrize("given", ["auto", "bf16-mixed"])
+def test_narrow_images_are_not_trained_in_bfloat16_on_a_cpu(
+    job, monkeypatch, caplog, num_layers: int, image_shape: str, widest_px: int, given: str
+) -> None:
+    def precision(width_px: int, gpus: int = 0) -> str:
+        monkeypatch.setattr("sm_dl.engine.strategy.hardware", lambda: Hardware(gpus, has_bf16=True))
+        built = job(num_layers=num_layers, image_shape=image_shape.format(width_px))
+        return training.planned(replace(built, resources=Resources(precision=given))).precision
+
+    assert precision(widest_px + 1) == precision(widest_px, gpus=1) == "bf16-mixed"
+    assert not caplog.messages
+    assert precision(widest_px) == precision(1) == "32-true"
+    assert f"image_shape {image_shape.format(widest_px)}: expected wider images" in caplog.text
+
+
+def _fill_memory_with_no_numbers(_gradient: torch.Tensor) -> None:
+    held = [torch.full((1 << size,), math.nan) for size in range(4, 20) for _ in range(6)]
+    del held
+
+
+def _fill_before_its_gradient(_conv: object, _images: object, hidden: torch.Tensor) -> None:
+    hidden.register_hook(_fill_memory_with_no_numbers)
+
+
+def test_gradients_of_narrow_images_do_not_depend_on_what_memory_held(
+    job, monkeypatch, network, facts
+) -> None:
+    monkeypatch.setattr("sm_dl.engine.strategy.hardware", lambda: Hardware(0, has_bf16=True))
+    layout = training.planned(job(num_layers=18, image_shape="3,12,4"))
+    made = network(replace(facts, num_layers=18, image_shape=(3, 12, 4)))
+    made.to(memory_format=torch.channels_last)
+    made.layer4[0].conv1.register_forward_hook(_fill_before_its_gradient)
+    with torch.autocast("cpu", torch.bfloat16, enabled=layout.precision == "bf16-mixed"):
+        logits = made(torch.randint(256, (4, 3, 12, 4), dtype=torch.uint8))
+    logits.square().sum().backward()
+    assert all(one.grad.isfinite().all() for one in made.parameters())
 
 
 def test_a_weighted_loss_needs_images_that_can_be_counted(job, tmp_path) -> None:
