@@ -2,6 +2,7 @@
 
 import glob
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,14 @@ def _listed(folder: Path) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:
 def is_ignored(name: str) -> bool:
     """Return whether a file or folder of this name is no data."""
     return name.startswith(".") or name in IGNORED_NAMES
+
+
+def free_bytes(folder: Path) -> int | str:
+    """Return how much fits on the disk of a folder, for a sentence."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return "unknown"
 
 
 @contextmanager

@@ -50,6 +50,14 @@ def write_tensors(
     path.chmod(0o644)  # the writer's library makes it private; a server may be another user
 
 
+def not_finite(state: Mapping[str, Tensor]) -> str | None:
+    """Return the name of the first tensor that holds NaN or an infinity, None where none does."""
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            return name
+    return None
+
+
 def read_weights(folder: Path, network: nn.Module) -> None:
     """Load the weights into a network built for them.
 
@@ -69,8 +77,6 @@ def read_weights(folder: Path, network: nn.Module) -> None:
         raise UserError(
             f"{path}: expected the weights that model.json describes; {reason}"
         ) from None
-    for name, tensor in state.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise UserError(
-                f"{path}: {name} holds a value that is not finite; train the model again."
-            )
+    lost = not_finite(state)
+    if lost is not None:
+        raise UserError(f"{path}: {lost} holds a value that is not finite; train the model again.")

@@ -1,7 +1,6 @@
 """Checkpoints: whole or absent, checked when read, only ever of the same model, never in the way."""
 
 import logging
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 from sm_dl.engine import machine
 from sm_dl.engine.state_file import DamagedError, state_from_bytes, write_state
 from sm_dl.errors import PlatformError, UserError
-from sm_dl.files import TEMPORARY_SUFFIX, renamed_when_done
+from sm_dl.files import TEMPORARY_SUFFIX, free_bytes, renamed_when_done
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +57,10 @@ class Checkpoints:
         """Return whether enough time has gone by that saving again stays cheap."""
         pause_s = max(self._interval_s, self._cost_s * (1 / LARGEST_SHARE - 1))
         return time.perf_counter() - self._last_end >= pause_s
+
+    def put_off(self) -> None:
+        """Let the next one be due an interval from now."""
+        self._last_end = time.perf_counter()
 
     def save(self, tree: Mapping[str, Any], step: int) -> None:
         """Write the state after a step; a disk that is full costs a line in the log, not the run."""
@@ -135,7 +138,7 @@ class Checkpoints:
         logger.error(
             "%s: the checkpoint cannot be written (%s): %s bytes needed, %s free. Training goes on, "
             "the next try is at the next interval; make room to be able to resume from here.",
-            path, error.strerror, needed or "unknown", _free_bytes(self.folder),
+            path, error.strerror, needed or "unknown", free_bytes(self.folder),
         )  # fmt: skip
         self._remove(whole[1:])
 
@@ -149,10 +152,3 @@ class Checkpoints:
 
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob(f"{PREFIX}*{SUFFIX}"), reverse=True)
-
-
-def _free_bytes(folder: Path) -> int | str:
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:
-        return "unknown"

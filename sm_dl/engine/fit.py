@@ -13,9 +13,10 @@ from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 from lightning.fabric.strategies.ddp import DDPStrategy
 from lightning.pytorch import LightningModule
 
+from sm_dl.artifact.weights import not_finite
 from sm_dl.contract.hyperparameters import Hyperparameters
 from sm_dl.engine.checkpoint import Checkpoints
-from sm_dl.engine.losses import LOSS
+from sm_dl.engine.losses import LOSS, DivergedError
 from sm_dl.engine.narration import Narrator
 from sm_dl.engine.precision import precision_of
 from sm_dl.engine.progress import Progress
@@ -47,7 +48,8 @@ class FitResult:
     is_main: bool
     """Whether this process writes the artifact (rank 0)."""
     has_weights: bool
-    """Whether there is something to keep: training is over, or made an update before it ended."""
+    """Whether there is something to keep: training is over, or made an update before it ended, and
+    all weights that it leaves are finite."""
     interruption: JobError | None = None
     """Why training ended before its time; to be raised once the model is written."""
 
@@ -78,13 +80,15 @@ def fit(  # noqa: PLR0913 - the parts of a run
     """Train until `num_epochs` are done, continuing from the newest checkpoint if there is one.
 
     Call it inside `stop.deferred()`, up to the last file of the model: SIGTERM and a loss that is
-    no number end training early, and come back as `FitResult.interruption`.
+    no number end training early, and come back as `FitResult.interruption`. So do weights that are
+    no numbers at the end: a loss is seen one update after the one that broke them.
 
     Args:
         module: Has `training_step` and, for validation, `validation_step`, which return a
             `StepLoss`; `configure_optimizers`; perhaps `on_fit_start`, which is called when the
             processes have met and before a checkpoint is read; `gradient_norm`, the longest gradient,
-            `objective = "sum"` for the gradient of the sum over all ranks instead of the mean, and
+            `objective = "sum"` for the gradient of the sum over all ranks instead of the mean,
+            `needs_observations = True` where an epoch in which nothing counted is an error, and
             `validation_figures()`, which returns metrics that are no sums after the validation loop.
         batches_of: Makes one rank's batches of one epoch, from a record on; every rank has the
             same number of them.
@@ -99,7 +103,8 @@ def fit(  # noqa: PLR0913 - the parts of a run
         validation_batches_of: Batches whose figures a selection watches instead of training's.
         identity: What two jobs must share for one to continue the other's checkpoint.
     Raises:
-        UserError: The checkpoint folder holds another model's checkpoints, or damaged ones alone.
+        UserError: The checkpoint folder holds another model's checkpoints, or damaged ones alone; or
+            no record of a channel could be used.
         LostProcessError: Another process of the job died or is stuck.
     """
     if plan.notice:
@@ -143,13 +148,37 @@ def fit(  # noqa: PLR0913 - the parts of a run
         100 * checkpoints.total_s / (time.perf_counter() - started),
     )  # fmt: skip
     run.kept.restore()
+    lost = not_finite(module.state_dict())
+    has_weights = lost is None and (interruption is None or run.step > 0)
+    if isinstance(interruption, DivergedError) or lost is not None:
+        interruption = _explained(interruption, run, lost, has_weights=has_weights)
     return FitResult(
         run.history.train,
         run.history.validation,
         run.kept.epoch,
         is_main=run.ranks.is_main,
-        has_weights=interruption is None or run.step > 0,
+        has_weights=has_weights,
         interruption=interruption,
+    )
+
+
+def _explained(
+    error: JobError | None, run: Run, lost: str | None, *, has_weights: bool
+) -> AlgorithmError:
+    """Return the end of a run that diverged, with what becomes of its model."""
+    what = str(error or f"epoch {run.epoch - 1}: training has diverged").rstrip(".")
+    if has_weights:
+        kept = "the weights before this batch are kept"
+        if run.kept.has_picked:
+            kept = f"the weights of epoch {run.kept.epoch}, the best so far, are kept"
+    elif lost is not None:
+        kept = (
+            f"no model is written, since an update has left {lost} with a value that is not finite"
+        )
+    else:
+        kept = "no model is written, since there was no update before"
+    return AlgorithmError(
+        f"{what}; {kept}. Lower learning_rate, and check the data for extreme values."
     )
 
 

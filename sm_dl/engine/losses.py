@@ -58,6 +58,11 @@ class Sums:
         """Return how many records all processes have seen."""
         return int(self._sums[2])
 
+    @property
+    def has_observed(self) -> bool:
+        """Return whether there was anything to take a mean of."""
+        return bool(self._sums[1] > 0)
+
     def mean(self, name: str = LOSS) -> float:
         """Return the mean of a figure; NaN while nothing was observed."""
         return self.means().get(name, math.nan)
@@ -131,16 +136,17 @@ class History:
         self.validation = {name: list(curve) for name, curve in state["validation"].items()}
 
 
-def finite(number: float, epoch: int, batch: int | None = None) -> float:
-    """Return a loss that is a number.
+class DivergedError(AlgorithmError):
+    """A loss or a gradient is no number; `fit` adds what becomes of the model."""
+
+
+def finite(number: float, epoch: int, batch: int | None = None, *, what: str = "loss") -> float:
+    """Return a loss, or the length of a gradient, that is a number.
 
     Raises:
-        AlgorithmError: It is none: the weights have diverged.
+        DivergedError: It is none. The weights may have come to no numbers an update earlier.
     """
     if math.isfinite(number):
         return number
     where = f"epoch {epoch}" if batch is None else f"epoch {epoch}, batch {batch}"
-    raise AlgorithmError(
-        f"{where}: the loss is {number}; the weights before this batch are kept. "
-        "Lower learning_rate, and check the data for extreme values."
-    )
+    raise DivergedError(f"{where}: the {what} is {number}")

@@ -26,6 +26,8 @@ class EpochSummary:
     """The same of the validation channel; empty without one."""
     is_kept: bool
     """Whether the model would now hold this epoch's weights."""
+    ends_early: bool = False
+    """Whether training is over with this epoch, before all are done."""
 
 
 class Narrator(Protocol):

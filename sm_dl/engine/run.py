@@ -17,6 +17,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from sm_dl import faults
+from sm_dl.artifact.weights import not_finite
 from sm_dl.engine.checkpoint import Checkpoints
 from sm_dl.engine.losses import LOSS, History, Running, StepLoss, Sums, finite, sums_of
 from sm_dl.engine.narration import EpochSummary, Narrator
@@ -25,6 +26,7 @@ from sm_dl.engine.progress import Progress
 from sm_dl.engine.ranks import Ranks
 from sm_dl.engine.stopping import Selection
 from sm_dl.engine.weights import AveragedWeights, KeptWeights, OwnWeights
+from sm_dl.errors import UserError
 from sm_dl.job import stop
 
 logger = logging.getLogger(__name__)
@@ -76,7 +78,7 @@ class Run:
 
         Raises:
             TrainingStopped: SIGTERM came; all processes are at the same boundary.
-            AlgorithmError: The loss or the gradient is no number; the weights before are kept.
+            DivergedError: The loss or the gradient is no number; no update was made of it.
         """
         while self.epoch < num_epochs and not self.kept.selection.is_over(self.epoch - 1):
             self._train_epoch(num_epochs, checkpoints, progress)
@@ -103,6 +105,7 @@ class Run:
                 EpochSummary(
                     self.epoch, num_epochs, self.batch, self.running.records,
                     seconds, speed, train, validation, is_kept,
+                    self.epoch + 1 < num_epochs and self.kept.selection.is_over(self.epoch),
                 )
             )  # fmt: skip
         if not self._is_scheduled_by_update:
@@ -112,9 +115,18 @@ class Run:
         self.epoch, self.batch, self.running = self.epoch + 1, 0, Running()
 
     def _epoch_means(self) -> dict[str, float]:
-        """Return the figures of the epoch that ends; where nothing was observed, a loss to go by."""
+        """Return the figures of the epoch that ends; where nothing was observed, a loss to go by.
+
+        Raises:
+            UserError: Nothing was observed, and the module cannot do without.
+        """
         means = self.running.means()
-        if math.isnan(means[LOSS]):
+        if not self.running.has_observed:
+            if getattr(self.module, "needs_observations", False):
+                raise UserError(
+                    f"channel train: expected records to learn from; none of the {self.running.records} of "
+                    f"epoch {self.epoch} could be used. The log says why they were left out: correct them."
+                )
             means[LOSS] = self.history.losses[-1] if self.history.losses else math.inf
         return means
 
@@ -163,15 +175,23 @@ class Run:
                 one for group in self.optimizer.param_groups for one in group["params"]
             )
         if norm is not None and not self._has_scaler:  # a scaler expects some and skips them
-            finite(float(norm), self.epoch, self.batch)
+            finite(float(norm), self.epoch, self.batch, what="gradient")
         self._updating.step()
         if self._is_scheduled_by_update:
             self.scheduler.step()
+        if faults.reach("update"):
+            for weight in self.module.parameters():
+                weight.detach().fill_(math.nan)
         self.weights.update()
 
     @torch.no_grad()
     def _validate(self, batches_of: BatchesOf) -> dict[str, float]:
-        """Return the figures of the weights that would be left, on the validation channel."""
+        """Return the figures of the weights that would be left, on the validation channel.
+
+        Raises:
+            UserError: The channel gave nothing to go by.
+            DivergedError: The loss is no number.
+        """
         seen = Sums()
         names: tuple[str, ...] = ()
         sums: Tensor | None = None
@@ -188,6 +208,11 @@ class Run:
         if sums is not None:
             seen.add(self.ranks.sum(sums), names)
         means = seen.means()
+        if not seen.has_observed:
+            raise UserError(
+                "channel validation: expected records to judge an epoch by; none could be used. The log "
+                "says why they were left out: correct them, or leave the channel out."
+            )
         finite(means[LOSS], self.epoch)
         return {**means, **figures}
 
@@ -202,11 +227,24 @@ class Run:
             raise TrainingStopped
 
     def save(self, checkpoints: Checkpoints) -> None:
-        """Save this boundary, from the main process, unless it is saved already."""
+        """Save this boundary, from the main process, unless it is saved already.
+
+        Weights that are no numbers are not saved: nothing could go on from them.
+        """
         here = (self.epoch, self.batch)
-        if self.ranks.is_main and here != self.saved_at:
+        if not self.ranks.is_main or here == self.saved_at:
+            return
+        lost = not_finite(self.module.state_dict())
+        if lost is None:
             checkpoints.save(self.state_dict(), self.step)
             self.saved_at = here
+        else:
+            logger.error(
+                "epoch %d, batch %d: no checkpoint is saved: the last update left %s with a value that "
+                "is not finite.",
+                *here, lost,
+            )  # fmt: skip
+            checkpoints.put_off()
 
     def _place(self, first_record: int) -> Place:
         return Place(

@@ -116,6 +116,11 @@ class KeptWeights:
                 self._picked = copied(self.weights.current)
         return is_kept
 
+    @property
+    def has_picked(self) -> bool:
+        """Return whether an epoch's weights are kept apart."""
+        return bool(self._picked)
+
     def restore(self) -> None:
         """Give the module the weights that training leaves."""
         if self._picked:

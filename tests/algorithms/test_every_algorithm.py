@@ -262,6 +262,19 @@ def test_a_checkpoint_of_another_model_is_refused(run, tmp_path, capfd):
     assert (code, "another model" in capfd.readouterr().out) == (2, True)
 
 
+def test_weights_that_are_not_finite_are_neither_model_nor_checkpoint(run, tmp_path):
+    root = tmp_path / "run"
+    command = ["train", "--config", run.config, "--set", f"output={root}"]
+    finished = door(*command, SM_DL_FAULTS="update:1:poison")
+    failure = (root / "output" / "failure").read_text()
+    assert finished.returncode == 1, finished.stdout
+    assert "the loss is nan; no model is written, since an update has left" in failure
+    assert "are kept" not in finished.stdout
+    assert not [*root.rglob("*.safetensors"), *(root / "model").glob("*.json")]
+    assert door(*command).returncode == 0
+    assert (root / "model" / WEIGHTS).read_bytes() == run.weights
+
+
 def test_an_unknown_hyperparameter_ends_with_exit_code_2_and_a_failure_file(run, tmp_path):
     root = tmp_path / "run"
     typo = run.job.epochs_name[:-1] + "z"

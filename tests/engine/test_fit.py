@@ -215,10 +215,56 @@ def test_a_gradient_that_is_not_finite_ends_the_job_before_the_update(training):
     module = Scripted()
     module.weight.register_hook(lambda gradient: gradient * float("inf"))
     result, _ = training.run([1.0], module=module)
-    assert (str(result.interruption)[:34], result.has_weights) == (
-        "epoch 0, batch 0: the loss is inf;",
-        False,
+    assert str(result.interruption).startswith("epoch 0, batch 0: the gradient is inf; no model")
+    assert not result.has_weights
+
+
+class Breaking(Scripted):
+    """Has an infinite weight from one of its updates on."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at = at
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.SGD(self.parameters(), lr=1.0)
+        return [optimizer], [
+            torch.optim.lr_scheduler.LambdaLR(
+                optimizer, lambda epoch: float("inf") if epoch == self.at else 1.0
+            )
+        ]
+
+
+@pytest.mark.parametrize(
+    ("num_epochs", "place"),
+    [(1, "epoch 0: training has diverged"), (3, "epoch 1, batch 0: the loss is nan")],
+)
+@pytest.mark.parametrize("average_decay", [None, 0.5])
+def test_weights_that_are_not_finite_are_no_model(training, num_epochs, place, average_decay):
+    result, _ = training.run([1.0] * num_epochs, module=Breaking(0), average_decay=average_decay)
+    assert isinstance(result.interruption, AlgorithmError)
+    assert str(result.interruption) == (
+        f"{place}; no model is written, since an update has left weight with a value that is not finite. "
+        "Lower learning_rate, and check the data for extreme values."
     )
+    assert not result.has_weights
+
+
+def test_a_best_epoch_outlives_later_weights_that_are_not_finite(training):
+    result, module = training.run(
+        [1.0] * 3, patience=9, validation=[1.0, 2.0, 2.0], module=Breaking(1), average_decay=None
+    )
+    assert "batch 0: the loss is nan; the weights of epoch 0, the best" in str(result.interruption)
+    assert (result.has_weights, result.kept_epoch, module.weight.item()) == (True, 0, 1.0)
+
+
+def test_weights_that_are_not_finite_are_not_gone_on_with(training, monkeypatch, log):
+    monkeypatch.setenv("SM_DL_CHECKPOINT_INTERVAL_S", "0")
+    training.run([1.0] * 2, module=Breaking(1), average_decay=None)
+    assert "no checkpoint is saved: the last update left weight with" in log.text
+    again, module = training.run([1.0] * 2, average_decay=None)
+    assert "Continuing from checkpoint" in log.text
+    assert (again.interruption, again.has_weights, module.weight.item()) == (None, True, 2.0)
 
 
 def test_a_batch_without_any_observed_point_changes_no_weight(training):
