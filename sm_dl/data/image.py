@@ -7,13 +7,15 @@
 | animated PNG | its first picture |
 | EXIF orientation | ignored: boxes and masks are drawn on the pixels as stored |
 
+A JPEG is what libjpeg decodes without a warning. One warning is let pass: bytes without a meaning
+between the last scan and the end, as some cameras leave them; the picture is whole there.
+
 Nothing is decoded before the header has been checked against a budget of pixels. Resizing is left
 to those who have tensors: it is several times faster there than here.
 """
 
 import io
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -27,7 +29,11 @@ END_MARKS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 SCALES = (8, 4, 2)
 """Of the sizes at which libjpeg-turbo decodes, eighths of the whole one, only 1/8, 1/4 and 1/2 have vector
 code: 3/8 of 1080p takes 1.3 times as long as 1/2, and 5/8 takes 1.7 times as long as the whole."""
+CMYK_CHANNELS = 4
 PURPOSE = "reading images"
+HARMLESS = "extraneous bytes before marker 0xd9"
+"""Comes after the last scan only. libjpeg tells the first of its warnings: before any other marker, one
+of a scan that ends too soon may hide behind it."""
 
 Colours = Literal["RGB", "L"]
 Pixels = NDArray[np.uint8]
@@ -54,21 +60,30 @@ def decode(
         UserError: It is no such file, damaged, cut short, or too large.
     """
     header = checked_header(content, place, max_pixels)
-    jpeg = _fast_decoder() if header.format == "JPEG" and header.channels in (1, 3) else None
-    if jpeg:
-        height, width = _decoded_size(header, at_least)
-        pixels: Pixels = _guarded(
-            lambda: jpeg.decode_jpeg(
-                content,
-                "GRAY" if colours == "L" else "RGB",
-                min_height=height,
-                min_width=width,
-            ),
-            place,
-            header,
-        )
+    if header.format == "JPEG" and header.channels in (1, 3):
+        size = _decoded_size(header, at_least)
+        kind = "GRAY" if colours == "L" else "RGB"
+        pixels = _guarded(lambda: _by_libjpeg(content, kind, size), place, header)
         return pixels[:, :, 0] if colours == "L" else pixels
     return _guarded(lambda: _by_pillow(content, header, colours), place, header)
+
+
+def _by_libjpeg(content: bytes, kind: str, size: tuple[int, int]) -> Pixels:
+    """Return a JPEG's pixels, shape (height, width, channels), at a scale of at least a size.
+
+    Raises:
+        ValueError: libjpeg cannot decode it, or warns of more than what is harmless.
+    """
+    jpeg = optional_import("simplejpeg", extra="images", purpose=PURPOSE)
+    height, width = size
+    wanted = {"colorspace": kind, "min_height": height, "min_width": width}
+    try:
+        pixels: Pixels = jpeg.decode_jpeg(content, **wanted)
+    except ValueError as error:
+        if HARMLESS not in str(error):
+            raise
+        pixels = jpeg.decode_jpeg(content, **wanted, strict=False)
+    return pixels
 
 
 def _decoded_size(header: ImageHeader, at_least: tuple[int, int] | None) -> tuple[int, int]:
@@ -137,15 +152,11 @@ def _guarded(load: Callable[[], Pixels], place: str, header: ImageHeader) -> Pix
         ) from None
 
 
-def _fast_decoder() -> ModuleType | None:
-    """Return simplejpeg where it is installed; Pillow does the same at half the speed."""
-    try:
-        return optional_import("simplejpeg", extra="images", purpose=PURPOSE)
-    except UserError:
-        return None
-
-
 def _by_pillow(content: bytes, header: ImageHeader, colours: Colours) -> Pixels:
+    """Return the pixels of what is no JPEG of one or three channels."""
+    if header.format == "JPEG" and header.channels == CMYK_CHANNELS:
+        # Pillow hears no warning of libjpeg; all scans are read at the smallest scale, too
+        _by_libjpeg(content, "CMYK", (1, 1))
     with _opened(content, header) as image:
         if image.mode.startswith("I"):  # 16 bits, which Pillow would clip
             upper = (np.array(image).astype(np.uint32) >> 8).astype(np.uint8)

@@ -121,14 +121,39 @@ def test_a_jpeg_is_what_pillow_decodes() -> None:
         assert np.abs(decode(found, "a").astype(int) - np.array(image)).max() <= 1
 
 
-def test_without_the_fast_decoder_pillow_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = encoded(PIXELS, "JPEG")
-    fast = decode(found, "a")
-    monkeypatch.setitem(sys.modules, "simplejpeg", None)
-    assert np.abs(decode(found, "a").astype(int) - fast).max() <= 1
-    for cut in range(len(found)):
-        with pytest.raises(UserError, match=r"^a: "):
-            decode(found[:cut], "a")
+JPEGS = {
+    "colour": encoded(PIXELS, "JPEG"),
+    "grey": encoded(PIXELS[:, :, 0], "JPEG"),
+    "CMYK": encoded(Image.fromarray(PIXELS).convert("CMYK"), "JPEG"),
+    "progressive": encoded(PIXELS, "JPEG", progressive=True),
+}
+
+
+@pytest.mark.parametrize("kind", JPEGS)
+@pytest.mark.parametrize("count", [1, 5, 300])
+def test_bytes_without_a_meaning_before_the_end_of_a_jpeg_do_no_harm(kind: str, count: int) -> None:
+    whole = JPEGS[kind]
+    odd = whole[:-2] + b"\x12" * count + whole[-2:]
+    assert (decode(odd, "a") == decode(whole, "a")).all()
+    assert (
+        decode(odd, "a", colours="L", at_least=(5, 5))
+        == decode(whole, "a", colours="L", at_least=(5, 5))
+    ).all()
+
+
+@pytest.mark.parametrize("kind", JPEGS)
+def test_a_jpeg_that_ends_too_soon_is_refused_though_it_has_an_end(kind: str) -> None:
+    whole = JPEGS[kind]
+    scan = whole.index(b"\xff\xda")
+    second = whole.rindex(b"\xff\xda")
+    for odd in (
+        whole[:-20] + whole[-2:],
+        whole[:-20] + bytes(9) + whole[-2:],
+        whole[:scan] + b"\x12" + whole[scan:-20] + whole[-2:],
+        whole[:second] + b"\x12" + whole[second:-20] + whole[-2:],
+    ):
+        with pytest.raises(UserError, match=r"a: the JPEG 30 x 20 .* is damaged or cut short"):
+            decode(odd, "a")
 
 
 def test_without_any_decoder_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
