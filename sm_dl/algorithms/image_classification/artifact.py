@@ -1,5 +1,6 @@
 """What an image classification artifact holds: weights, and the facts that answers need."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,9 +8,11 @@ from sm_dl.algorithms.image_classification.facts import ModelFacts
 from sm_dl.algorithms.image_classification.network import ResNetClassifier
 from sm_dl.algorithms.image_classification.predictor import ImageClassificationPredictor
 from sm_dl.artifact.metadata import Metadata, read_metadata, write_metadata
-from sm_dl.artifact.weights import read_weights, write_tensors, write_weights
-from sm_dl.errors import PlatformError, UserError
-from sm_dl.files import renamed_when_done
+from sm_dl.artifact.weights import not_finite, read_weights, write_tensors, write_weights
+from sm_dl.errors import UserError
+from sm_dl.files import free_bytes, renamed_when_done
+
+logger = logging.getLogger(__name__)
 
 ALGORITHM_NAME = "image_classification"
 
@@ -40,19 +43,30 @@ def write_artifact(
     write_metadata(folder, Metadata(ALGORITHM_NAME, values))
 
 
-def write_snapshot(folder: Path, network: ResNetClassifier, epochs_done: int) -> Path:
-    """Write the weights of one epoch beside the model, under the service's name; return the path."""
+def write_snapshot(folder: Path, network: ResNetClassifier, epochs_done: int) -> Path | None:
+    """Write the weights of one epoch beside the model, under the service's name.
+
+    Returns:
+        The path. None where there is no such file, which the log says and the job outlives: the disk
+        is full, or a weight is not finite.
+    """
     path = folder / f"image-classification-{epochs_done:04d}.safetensors"
-    folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    lost = not_finite(state)
+    if lost is not None:
+        logger.error("%s: is not written: %s holds a value that is not finite.", path, lost)
+        return None
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with renamed_when_done(path) as temporary:
             write_tensors(temporary, state)
     except OSError as error:
-        raise PlatformError(
-            f"{path}: cannot be written ({error.strerror}). Make room, or raise checkpoint_frequency: "
-            "each of these files stays."
-        ) from None
+        logger.warning(
+            "%s: cannot be written (%s): %d bytes needed, %s free. Training goes on, the next try is at "
+            "the next of these epochs; make room, or raise checkpoint_frequency: each of the files stays.",
+            path, error.strerror, sum(one.nbytes for one in state.values()), free_bytes(folder),
+        )  # fmt: skip
+        return None
     return path
 
 

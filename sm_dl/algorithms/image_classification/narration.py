@@ -22,13 +22,13 @@ class ImageClassificationNarrator:
     """Says speed and accuracy while an epoch runs, and its figures when it ends."""
 
     def __init__(
-        self, log: MetricLog, write_snapshot: Callable[[int], Path], every: int | None
+        self, log: MetricLog, write_snapshot: Callable[[int], Path | None], every: int | None
     ) -> None:
         """Remember where metric lines go.
 
         Args:
             log: Prints the registered metrics.
-            write_snapshot: Writes the weights after so many epochs.
+            write_snapshot: Writes the weights after so many epochs; None where it could not.
             every: `checkpoint_frequency`; None keeps the best epoch alone.
         """
         self._log = log
@@ -61,8 +61,10 @@ class ImageClassificationNarrator:
             else:
                 logger.info("Epoch[%d] Validation-%s=%f", epoch, name, value)
         if self._every is not None:
-            if (epoch + 1) % self._every == 0:
-                logger.info('Saved checkpoint to "%s"', self._write_snapshot(epoch + 1))
+            is_due = (epoch + 1) % self._every == 0 or summary.ends_early
+            path = self._write_snapshot(epoch + 1) if is_due else None
+            if path is not None:
+                logger.info('Saved checkpoint to "%s"', path)
         elif summary.is_kept and summary.validation:
             best = summary.validation[ACCURACY]
             logger.info("Storing the best model with validation accuracy: %f", best)

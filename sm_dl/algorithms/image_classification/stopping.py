@@ -12,7 +12,6 @@ logger = logging.getLogger(__name__)
 class BestAccuracy:
     """Keeps the epoch of the best validation accuracy; of equal ones the first.
 
-    With `checkpoint_frequency` only the epochs that it divides can be kept, and the last one.
     Early stopping has a rule of its own: an epoch is an improvement if it beats the best of those
     so far by the tolerance, relative to that best; after `early_stopping_patience` epochs without
     one, and `early_stopping_min_epochs` at least, training is over. Epochs are counted from 1.
@@ -23,14 +22,12 @@ class BestAccuracy:
 
     def __init__(self, hyperparameters: ImageClassificationHyperparameters) -> None:
         """Take the rules from a job."""
-        self._every = hyperparameters.checkpoint_frequency or 1
         self._num_epochs = hyperparameters.epochs
         self._is_stopping = hyperparameters.early_stopping
         self._min_epochs = hyperparameters.early_stopping_min_epochs
         self._patience = hyperparameters.early_stopping_patience
         self._tolerance = hyperparameters.early_stopping_tolerance
         self._best = -1.0
-        """Of the epochs that can be kept."""
         self._reference, self._improved_at = -1.0, 0
         """What early stopping compares with, and after how many epochs it was reached."""
 
@@ -39,26 +36,24 @@ class BestAccuracy:
         done = epoch + 1
         if value > self._reference * (1 + self._tolerance) or self._reference < 0:
             self._reference, self._improved_at = value, done
-        is_candidate = done % self._every == 0 or done == self._num_epochs
-        is_better = is_candidate and value > self._best
+        is_better = value > self._best
         if is_better:
             self._best = value
+        if done < self._num_epochs and self.is_over(epoch):
+            logger.info(
+                "Early stopping after %d epochs: validation accuracy %f of epoch %d was not improved upon.",
+                done, self._reference, self._improved_at - 1,
+            )  # fmt: skip
         return is_better
 
     def is_over(self, last_epoch: int) -> bool:
         """Return whether early stopping ends training after this epoch."""
         done = last_epoch + 1
-        is_over = (
+        return (
             self._is_stopping
             and done >= self._min_epochs
             and done - self._improved_at >= self._patience
         )
-        if is_over:
-            logger.info(
-                "Early stopping after %d epochs: validation accuracy %f of epoch %d was not improved upon.",
-                done, self._reference, self._improved_at - 1,
-            )  # fmt: skip
-        return is_over
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
