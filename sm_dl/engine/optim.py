@@ -102,9 +102,13 @@ class MXNetOptimizer(torch.optim.Optimizer):
     def _adam(self, weights: Tensors, gradients: Tensors, group: dict[str, Any]) -> None:
         """Update with epsilon beside the root of the raw squares, all in one pass over the memory.
 
-        torch's epsilon stands beside the root of the corrected ones: here it is corrected too.
+        torch's epsilon stands beside the root of the corrected ones: here it is corrected too. With
+        a beta_2 of 1, MXNet's rate is lr * sqrt(1 - beta_2^t) / (1 - beta_1^t) = 0: the mean moves alone.
         """
         means, squares = self._state(weights, "mean", "square")
+        if group["beta_2"] == 1:
+            torch._foreach_lerp_(means, gradients, 1 - group["beta_1"])
+            return
         step = torch.full((), float(group["step"]), device=weights[0].device)
         torch._fused_adam_(
             weights,
@@ -204,7 +208,7 @@ def mxnet_optimizer(  # noqa: PLR0913 - one keyword per hyperparameter
         learning_rate: Step size; adadelta has none and ignores it.
         weight_decay: L2 coefficient, on weights and scales of normalisations only.
         momentum: Of sgd and nag.
-        beta_1: Of adam's mean.
+        beta_1: Of adam's mean; below 1.
         beta_2: Of adam's squares.
         gamma: Of rmsprop's squares.
         epsilon: Of adam and rmsprop; the other two have their own.

@@ -134,3 +134,15 @@ def test_what_needs_no_gradient_is_left_alone():
     module.weight.requires_grad_(False)
     (group,) = mxnet_optimizer("sgd", module, learning_rate=1.0).param_groups
     assert [one.shape for one in group["params"]] == [module.bias.shape]
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 0.0])
+def test_a_beta_2_of_one_makes_adam_s_step_size_zero(epsilon):
+    module = OneNumber()
+    optimizer = mxnet_optimizer("adam", module, learning_rate=RATE, beta_2=1.0, epsilon=epsilon)
+    for gradient in GRADIENTS[:2]:
+        module.weight.grad = torch.full_like(module.weight, gradient)
+        optimizer.step()
+    state = optimizer.state[module.weight]
+    assert (module.weight.item(), state["square"].item()) == (1.0, 0.0)
+    assert state["mean"].item() == pytest.approx(0.9 * 0.1 * GRADIENTS[0] + 0.1 * GRADIENTS[1])

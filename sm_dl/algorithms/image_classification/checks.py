@@ -33,6 +33,11 @@ def check_settings(job: Job[ImageClassificationHyperparameters], plan: Plan) -> 
             f"hyperparameter checkpoint_frequency: expected at most epochs, {settings.epochs}; got "
             f"{settings.checkpoint_frequency}."
         )
+    if settings.optimizer == "adam" and settings.beta_1 == 1:
+        raise UserError(
+            "hyperparameter beta_1: expected a number below 1 for optimizer=adam, whose mean would never "
+            "see a gradient; got 1."
+        )
     if settings.kv_store == "dist_async":
         logger.warning(
             "kv_store dist_async: updates are made synchronously here, as with dist_sync; every "

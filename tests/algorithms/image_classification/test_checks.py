@@ -17,6 +17,10 @@ ONE = Plan("cpu", 1, 1, "auto", "32-true")
             "resize: expected at least 16, the larger side of image_shape=3,12,16; got 15",
         ),
         ({"checkpoint_frequency": 31}, "checkpoint_frequency: expected at most epochs, 30; got 31"),
+        (
+            {"beta_1": 1, "optimizer": "adam"},
+            "beta_1: expected a number below 1 for optimizer=adam.*; got 1",
+        ),
         ({"use_weighted_loss": 1}, "use_weighted_loss: expected 0, or multi_label=1"),
         ({"top_k": 5}, "top_k: expected at most num_classes, 4; got 5"),
         ({"image_shape": "3,4,4"}, "image_shape: expected a side above 4 pixels for num_layers=20"),
@@ -51,7 +55,14 @@ def test_what_has_no_effect_is_told(job, caplog, changes: dict, words: str) -> N
 
 @pytest.mark.parametrize(
     "changes",
-    [{"resize": 16}, {"top_k": 4}, {"checkpoint_frequency": 30}, {"image_shape": "3,5,1"}],
+    [
+        {"resize": 16},
+        {"beta_1": 1},
+        {"beta_1": 0.999, "optimizer": "adam"},
+        {"top_k": 4},
+        {"checkpoint_frequency": 30},
+        {"image_shape": "3,5,1"},
+    ],
 )
 def test_edges_are_accepted(job, changes: dict) -> None:
     check_settings(job(**changes), ONE)
