@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MODEL = "application/x-sagemaker-model"
 _FORMATS = (RECORDIO, *IMAGES)
 _MODES = ("File", "FastFile", "Pipe")
+_FILE_MODES = ("File", "FastFile")
+"""Of what is read before training; a job may ask for FastFile for all its channels at once."""
 _DISTRIBUTIONS = ("FullyReplicated", "ShardedByS3Key")
 
 
@@ -57,13 +59,17 @@ ALGORITHM = Algorithm(
             distributions=_DISTRIBUTIONS,
         ),
         Channel(
-            "train_lst", "One .lst file: index, label and path of each training image.", IMAGES
+            "train_lst",
+            "One .lst file: index, label and path of each training image.",
+            IMAGES,
+            modes=_FILE_MODES,
         ),
-        Channel("validation_lst", "The same of the validation images.", IMAGES),
+        Channel("validation_lst", "The same of the validation images.", IMAGES, modes=_FILE_MODES),
         Channel(
             "model",
             "Model folder or model.tar.gz of an earlier job, to go on from.",
             (MODEL,),
+            modes=_FILE_MODES,
         ),
     ),
     metrics=(
