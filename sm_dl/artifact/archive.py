@@ -30,14 +30,18 @@ MAX_TRAILING_BYTES = 1 << 20
 """After the last member: tar pads with zeros up to a block of some KB."""
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*", re.ASCII)
 """One step of a name: no hidden file, no blank, nothing a shell or a path reads otherwise."""
-CODE_SUFFIXES = frozenset((".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".params", ".bin"))
+CODE_SUFFIXES = frozenset((".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".bin"))
 """Of files that are pickles, or are read by programs that would unpickle them."""
+SERVICE_SUFFIX = ".params"
+"""Of MXNet's weights, which the archives of the service hold."""
 FILE_MODE = 0o644
 
 
 @contextmanager
 def model_folder(path: Path) -> Iterator[Path]:
     """Yield the model folder at `path`; an archive is unpacked, and removed again at the end.
+
+    What is wrong with an unpacked file is told of the archive.
 
     Raises:
         UserError: The archive is none, or holds what a model has not.
@@ -53,7 +57,12 @@ def model_folder(path: Path) -> Iterator[Path]:
     with room as folder:
         unpacked = Path(folder) / "model"
         unpack(path, unpacked)
-        yield unpacked
+        try:
+            yield unpacked
+        except UserError as error:
+            if str(unpacked) not in str(error):
+                raise
+            raise UserError(str(error).replace(str(unpacked), str(path))) from error
 
 
 def unpack(path: Path, into: Path) -> None:
@@ -187,6 +196,12 @@ def _check_name(name: str, place: str) -> None:
         raise UserError(
             f"{place}: {shown(name)} may hold code, as pickles do, and is never loaded. Pack the "
             "model folder that sm_dl train has written: model.json and weights.safetensors."
+        )
+    if PurePosixPath(name.lower()).suffix == SERVICE_SUFFIX:
+        raise UserError(
+            f"{place}: expected the model folder that sm_dl train has written: model.json and "
+            f"weights.safetensors; got {shown(name)}, weights of MXNet, as the service's own archives hold "
+            "them. The service's networks differ from those here: train the model anew."
         )
 
 

@@ -193,13 +193,30 @@ HOSTILE = {
         for name in (
             "model.pt",
             "LAST.CKPT",
-            "a/model_algo_1-0000.params",
             "w.pth",
             "m.pkl",
             "x.bin",
         )
     },
 }
+
+
+def test_an_archive_of_the_service_is_known_by_its_weights(room):
+    names = ("image-classification-0001.params", "image-classification-symbol.json")
+    message = refusal(room, *(member(name, b"\x12\x01") for name in names))
+    assert "got 'image-classification-0001.params', weights of MXNet" in message
+    assert "networks differ from those here: train the model anew" in message
+    assert "may hold code" not in message
+
+
+def test_a_file_that_is_wrong_in_an_archive_is_told_of_the_archive(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.json").write_text("{}")
+    packed = tmp_path / "model.tar.gz"
+    pack(tmp_path / "model", packed)
+    with pytest.raises(UserError) as refused, model_folder(packed) as folder:
+        raise UserError(f"{folder / 'model.json'}: is empty.")
+    assert str(refused.value) == f"{packed}/model.json: is empty."
 
 
 @pytest.mark.parametrize(("hostile", "reason"), HOSTILE.values(), ids=HOSTILE.keys())

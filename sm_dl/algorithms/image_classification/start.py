@@ -71,7 +71,25 @@ def _go_on_from(
     facts: ModelFacts,
     hyperparameters: ImageClassificationHyperparameters,
 ) -> None:
-    """Load the weights of an earlier job (spec section 8)."""
+    """Load the weights of an earlier job (spec section 8).
+
+    Raises:
+        UserError: They are not there, not whole, or of another network.
+    """
+    try:
+        _load_earlier(source, network, facts, hyperparameters)
+    except UserError as error:
+        place = f"channel {source.name}: "
+        raise UserError(place + str(error).removeprefix(place)) from error
+    logger.info("Starting from the model of an earlier job in %s", source.path)
+
+
+def _load_earlier(
+    source: ChannelSource,
+    network: ResNetClassifier,
+    facts: ModelFacts,
+    hyperparameters: ImageClassificationHyperparameters,
+) -> None:
     with model_folder(_archive_or_folder(source)) as folder:
         before = read_facts(folder)
         names = ["num_layers", "image_shape", "num_classes"]
@@ -99,7 +117,6 @@ def _go_on_from(
             )
         else:
             read_weights(folder, network)
-    logger.info("Starting from the model of an earlier job in %s", source.path)
 
 
 def _archive_or_folder(source: ChannelSource) -> Path:

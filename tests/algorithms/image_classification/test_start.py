@@ -1,5 +1,6 @@
 """Training starts from fresh weights, from ImageNet's, or from an earlier job's; from no others."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -80,6 +81,22 @@ def _same_names(one: torch.nn.Module, two: torch.nn.Module) -> set[str]:
         for name, tensor in one.state_dict().items()
         if tensor.shape == theirs[name].shape and torch.equal(tensor, theirs[name])
     } - {"fc.bias"}
+
+
+def test_an_archive_without_a_whole_model_is_named_with_its_channel(
+    job, facts, earlier, tmp_path
+) -> None:
+    archive = tmp_path / "channel" / "model.tar.gz"
+    archive.parent.mkdir()
+    other = json.loads((earlier / "model.json").read_text()) | {"algorithm": "ntm"}
+    for name, content in (("model.json", json.dumps(other)), ("model.json", None)):
+        if content is None:
+            (earlier / name).unlink()
+        else:
+            (earlier / name).write_text(content)
+        pack(earlier, archive)
+        with pytest.raises(UserError, match=f"^channel model: {archive}[:/]"):
+            started_network(job(ChannelSource("model", archive.parent)), facts)
 
 
 def test_two_archives_are_refused(job, facts, earlier, tmp_path) -> None:
