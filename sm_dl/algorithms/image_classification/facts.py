@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sm_dl.algorithms.image_classification.hyperparameters import DEPTHS
+from sm_dl.algorithms.image_classification.hyperparameters import (
+    DEPTHS,
+    MAX_CLASSES,
+    MAX_SIDE_PX,
+)
 from sm_dl.nn.resnet import ResNetShape
-
-MAX_SIDE_PX = 10_000
-MAX_CLASSES = 1_000_000
 
 
 @dataclass(frozen=True)

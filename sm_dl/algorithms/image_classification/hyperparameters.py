@@ -6,6 +6,9 @@ from pydantic import AfterValidator, BeforeValidator
 
 from sm_dl.contract.hyperparameters import Hyperparameters, hyperparameter
 
+MAX_SIDE_PX = 10_000
+MAX_CLASSES = 1_000_000
+"""What a job may ask for, and a model that is loaded may say."""
 DEPTHS = (18, 34, 50, 101, 152, 200, 20, 32, 44, 56, 110)
 AUGMENTATIONS = ("crop", "crop_color", "crop_color_transform")
 Augmentation = Literal["crop", "crop_color", "crop_color_transform"]
@@ -34,6 +37,8 @@ def _shape(text: str) -> str:
         raise ValueError(f"{len(numbers)} numbers")
     if numbers[0] not in (1, 3):
         raise ValueError("images have 3 channels (RGB) or 1 (grey)")
+    if max(numbers) > MAX_SIDE_PX:
+        raise ValueError(f"a side is above {MAX_SIDE_PX} pixels")
     return ",".join(map(str, numbers))
 
 
@@ -53,7 +58,7 @@ def _depth(value: int) -> int:
 class ImageClassificationHyperparameters(Hyperparameters):
     """What one image classification job can be told (AWS developer guide; spec section 4)."""
 
-    num_classes: int = hyperparameter(ge=1)
+    num_classes: int = hyperparameter(ge=1, le=MAX_CLASSES)
     """Width of the output layer; labels must lie in 0 to num_classes - 1."""
     num_training_samples: int = hyperparameter(ge=1)
     """Images of the training channel. A wrong number is told and changes nothing: `lr_scheduler_step`
@@ -62,12 +67,12 @@ class ImageClassificationHyperparameters(Hyperparameters):
     """What happens to training images. crop: random crop and mirror; crop_color: also hue, saturation
     and lightness; crop_color_transform: also rotation, shear and aspect ratio. Absent: a centre crop."""
     beta_1: float = hyperparameter(default=0.9, ge=0, le=1, tune=(1e-6, 0.999))
-    """Decay of adam's mean."""
+    """Decay of adam's mean; with 1, which the service's range includes, adam cannot train."""
     beta_2: float = hyperparameter(default=0.999, ge=0, le=1, tune=(1e-6, 0.999))
-    """Decay of adam's squares."""
+    """Decay of adam's squares; with 1 the step size is 0."""
     checkpoint_frequency: int | None = hyperparameter(default=None, ge=1)
-    """Also leave the weights of every epoch that this divides, at most `epochs`; the best of them
-    serves. Absent: only the epoch of the best validation accuracy is left."""
+    """Also leave the weights of every epoch that this divides, at most `epochs`, and of the one that
+    early stopping ends with. The epoch of the best validation accuracy serves, whichever it is."""
     early_stopping: bool = hyperparameter(default=False)
     """Whether training ends once the validation accuracy no longer rises."""
     early_stopping_min_epochs: int = hyperparameter(default=10, ge=1)
@@ -84,7 +89,8 @@ class ImageClassificationHyperparameters(Hyperparameters):
     """Decay of rmsprop's squares."""
     image_shape: Annotated[str, BeforeValidator(_joined), AfterValidator(_shape)] = hyperparameter(
         default="3,224,224",
-        expected="channels (3 or 1), height and width in pixels with commas between them, such as 3,224,224",
+        expected="channels (3 or 1), height and width in pixels with commas between them, such as "
+        f"3,224,224, no side above {MAX_SIDE_PX}",
     )
     """Channels, height and width of what the network sees. Pretrained weights need 3,224,224."""
     kv_store: Literal["dist_sync", "dist_async"] | None = hyperparameter(default=None)

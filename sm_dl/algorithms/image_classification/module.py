@@ -21,6 +21,7 @@ class ImageClassificationModule(LightningModule):
     """Minimises the mean cross-entropy of an image with the service's optimizers."""
 
     positive_weight_K: Tensor | None
+    needs_observations = True
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sm_dl.algorithms.image_classification.facts import ModelFacts
 from sm_dl.errors import UserError
 
 
@@ -22,7 +23,18 @@ def test_one_step_and_none_are_lists_too(settings, value: object, expected: tupl
 
 @pytest.mark.parametrize(
     "value",
-    ["224,224", "3,224", "2,28,28", "3,0,28", "3,28,28,3", "3x28x28", "3,28.5,28", "a", "³,28,28"],
+    [
+        "224,224",
+        "3,224",
+        "2,28,28",
+        "3,0,28",
+        "3,28,28,3",
+        "3x28x28",
+        "3,28.5,28",
+        "a",
+        "³,28,28",
+        "3,9,10001",
+    ],
 )
 def test_what_is_no_shape_is_refused(settings, value: str) -> None:
     with pytest.raises(UserError, match="image_shape: expected channels"):
@@ -46,6 +58,14 @@ def test_a_depth_that_no_network_has_is_refused_with_all_that_have(settings, val
 @pytest.mark.parametrize(("text", "expected"), [("True", True), ("False", False), ("1", True)])
 def test_early_stopping_takes_the_service_s_words(settings, text: str, expected: bool) -> None:
     assert settings(early_stopping=text).early_stopping is expected
+
+
+def test_what_a_job_may_ask_for_is_what_a_model_may_say(settings) -> None:
+    largest = settings(image_shape="3,9,10000", num_classes=1_000_000)
+    facts = ModelFacts(20, largest.shape, largest.num_classes)
+    assert ModelFacts.from_json(facts.as_json()) == facts
+    with pytest.raises(UserError, match=r"num_classes: expected .* 1000000; got 1000001"):
+        settings(num_classes=1_000_001)
 
 
 def test_an_empty_model_prefix_of_a_notebook_is_taken(settings) -> None:

@@ -1,7 +1,9 @@
 """Whole jobs in one process: what they leave, whichever way they are told to learn."""
 
+import errno
 import json
 import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from sm_dl import registry, train
-from sm_dl.algorithms.image_classification import training
+from sm_dl import faults, registry, train
+from sm_dl.algorithms.image_classification import artifact, training
+from sm_dl.artifact import weights as artifact_weights
 from sm_dl.engine.strategy import Hardware
-from sm_dl.errors import PlatformError, UserError
+from sm_dl.errors import AlgorithmError, PlatformError, UserError
 from sm_dl.job.job import ChannelSource, Job, Resources
 from tests.algorithms.image_classification.pictures import listed, records, textured
 from tests.fifo import feeding
@@ -89,7 +92,108 @@ def test_with_a_frequency_each_of_its_epochs_leaves_a_file(job, tmp_path, caplog
     files = sorted(path.name for path in (root / "model").glob("image-classification-*"))
     assert files == [f"image-classification-{number:04d}.safetensors" for number in (2, 4)]
     assert f'Saved checkpoint to "{root}/model/image-classification-0004' in caplog.text
-    assert _facts(root)["training"]["epoch"] in (1, 3)
+    accuracies = [float(a) for a in re.findall(r"Validation-accuracy=(\S+)", caplog.text)]
+    assert _facts(root)["training"]["epoch"] == int(np.argmax(accuracies))  # of all four
+
+
+def test_a_job_that_stops_early_serves_the_best_epoch_and_leaves_its_last(job, tmp_path) -> None:
+    train = records(tmp_path, textured(12))
+    root = _run(
+        job, train, _validation(train), epochs=10, checkpoint_frequency=10, learning_rate=0.0,
+        early_stopping=True, early_stopping_min_epochs=1, early_stopping_patience=1,
+    )  # fmt: skip
+    assert _facts(root)["training"]["epoch"] == 0
+    assert _facts(root)["training"]["epochs_done"] == 2
+    files = [path.name for path in (root / "model").glob("image-classification-*")]
+    assert files == ["image-classification-0002.safetensors"]
+
+
+def test_a_snapshot_that_cannot_be_written_is_told_and_the_job_goes_on(
+    job, tmp_path, monkeypatch, caplog
+) -> None:
+    def write_tensors(path: Path, *rest: object) -> None:
+        if "image-classification-0001" in path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        artifact_weights.write_tensors(path, *rest)
+
+    monkeypatch.setattr(artifact, "write_tensors", write_tensors)
+    root = _run(job, records(tmp_path, textured(12)), checkpoint_frequency=1)
+    assert re.search(
+        r"image-classification-0001.safetensors: cannot be written \(No space left on device\): "
+        r"\d+ bytes needed, \d+ free. Training goes on",
+        caplog.text,
+    )
+    assert sorted(path.name for path in (root / "model").iterdir()) == [
+        "image-classification-0002.safetensors",
+        "image-classification-0003.safetensors",
+        "model.json",
+        "weights.safetensors",
+    ]
+
+
+def test_a_model_that_cannot_be_written_ends_the_job(job, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(faults, "_FAULTS", faults.planned({faults.VARIABLE: "save:*:full"}))
+    with pytest.raises(PlatformError, match=r"weights\.safetensors: cannot be written"):
+        _run(job, records(tmp_path, textured(12)), checkpoint_frequency=1)
+
+
+def test_a_snapshot_of_weights_that_are_not_finite_is_not_written(
+    job, tmp_path, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr(faults, "_FAULTS", faults.planned({faults.VARIABLE: "update:6:poison"}))
+    with pytest.raises(
+        AlgorithmError, match="epoch 2, batch 0: the loss is nan; no model is written"
+    ):
+        _run(job, records(tmp_path, textured(12)), checkpoint_frequency=1)
+    files = [path.name for path in (tmp_path / "run" / "model").iterdir()]
+    assert files == ["image-classification-0001.safetensors"]
+    assert "image-classification-0002.safetensors: is not written" in caplog.text
+
+
+def test_all_channels_of_a_job_may_be_streamed_files(tmp_path) -> None:
+    train_channel, lists = listed(tmp_path, textured(12))
+    channels = {"train": train_channel.path, "train_lst": lists.path}
+    config = tmp_path / "job.yaml"
+    for number in range(2):
+        document = {
+            "algorithm": "image_classification",
+            "hyperparameters": {**SHORT, "epochs": 1},
+            "channels": {
+                name: {"path": str(path), "input_mode": "FastFile"}
+                for name, path in channels.items()
+            },
+            "output": str(tmp_path / f"run {number}"),
+        }
+        for name in set(channels) - {"model"}:
+            channels[name.replace("train", "validation")] = channels[name]
+        channels["model"] = tmp_path / "run 0" / "model"
+        config.write_text(json.dumps(document))
+        assert train.main(["--config", str(config)]) == 0
+
+
+@pytest.mark.parametrize("channel", ["train", "validation"])
+def test_a_channel_of_which_all_images_are_left_out_is_refused(job, tmp_path, channel: str) -> None:
+    good = records(tmp_path / "good", textured(12))
+    small = records(tmp_path / "small", textured(12, height=8, width=8))
+    channels = {"train": good, "validation": _validation(good)}
+    channels[channel] = replace(small, name=channel)
+    with pytest.raises(UserError, match=f"channel {channel}: expected records .* could be used"):
+        _run(job, *channels.values(), max_bad_records=100)
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_adam_with_a_beta_2_of_one_changes_no_weight(job, tmp_path) -> None:
+    root = _run(job, records(tmp_path, textured(12)), optimizer="adam", beta_2=1, epochs=1)
+    fresh = _run(
+        lambda *channels, **changes: replace(
+            job(*channels, **changes), paths=replace(job().paths, root=tmp_path / "fresh")
+        ),
+        records(tmp_path, textured(12)),
+        learning_rate=0.0,
+        epochs=1,
+    )
+    models = [(one / "model" / "weights.safetensors").read_bytes() for one in (root, fresh)]
+    assert models[0] == models[1]
 
 
 def test_a_pipe_to_validate_with_has_the_report_of_a_file(tmp_path) -> None:
