@@ -83,7 +83,7 @@ class ResNetShape:
         """Return the width of what the last convolution of stride 2 sees, of images so wide."""
         _, counts = self.stages
         halvings_before = len(counts) - 2 + (0 if self.has_small_stem else 2)
-        return math.ceil(width_px / 2**halvings_before)
+        return math.ceil(width_px / (1 << halvings_before))
 
     @property
     def stage_channels(self) -> tuple[int, ...]:
