@@ -29,7 +29,7 @@ from sm_dl.algorithms.ip_insights.training import build_network
 from sm_dl.engine.denormals import denormals_as_zero
 from sm_dl.engine.losses import sums_of
 from sm_dl.engine.place import Place, address
-from sm_dl.engine.run import norm_of_gradients, optimizer_of
+from sm_dl.engine.updates import norm_of_gradients, optimizer_of
 from sm_dl.job.job import ChannelSource, Hosts
 
 TUTORIAL = {

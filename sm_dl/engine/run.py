@@ -8,7 +8,7 @@ in `Run.state_dict`.
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from sm_dl.engine.place import Place, address, seed_torch
 from sm_dl.engine.progress import Progress
 from sm_dl.engine.ranks import Ranks
 from sm_dl.engine.stopping import Selection
+from sm_dl.engine.updates import norm_of_gradients, optimizer_of
 from sm_dl.engine.weights import AveragedWeights, KeptWeights, OwnWeights
 from sm_dl.errors import UserError
 from sm_dl.job import stop
@@ -295,29 +296,3 @@ class Run:
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.weights.load_state_dict(state["weights"])
         self.kept.load_state_dict(state["kept"])
-
-
-def optimizer_of(module: LightningModule) -> tuple[Any, Any, bool]:
-    """Return a module's one optimizer, its schedule, and whether that moves by update, not by epoch.
-
-    Without a schedule the rate is constant. Lightning's forms are taken: an optimizer alone, one and
-    its schedule by epoch, and a dictionary that names the schedule's interval, "step" or "epoch".
-    """
-    configured: Any = module.configure_optimizers()
-    if isinstance(configured, torch.optim.Optimizer):
-        constant = torch.optim.lr_scheduler.LambdaLR(configured, lambda _epoch: 1.0)
-        return configured, constant, False
-    if isinstance(configured, dict):
-        schedule = configured["lr_scheduler"]
-        return configured["optimizer"], schedule["scheduler"], schedule["interval"] == "step"
-    (optimizer,), (schedule,) = configured
-    return optimizer, schedule, False
-
-
-def norm_of_gradients(weights: Iterable[Tensor]) -> Tensor:
-    """Return the length of all gradients together; of sparse ones without repeated rows added up."""
-    gradients = [one.grad for one in weights if one.grad is not None]
-    # what torch.nn.utils.get_total_norm does, which sorts tensors by device and type first
-    norms = torch._foreach_norm([one._values() if one.is_sparse else one for one in gradients])  # noqa: SLF001
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
-    return norm
