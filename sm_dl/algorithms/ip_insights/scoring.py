@@ -61,13 +61,16 @@ class Scored:
 
 @torch.inference_mode()
 @denormals_as_zero()
-def score(network: IPInsightsNetwork, table: Table, source: ChannelSource) -> Scored:
+def score(
+    network: IPInsightsNetwork, table: Table, source: ChannelSource, bad: BadRecords
+) -> Scored:
     """Score the pairs of a channel, each against one random address.
 
     Args:
         network: Trained.
         table: The channel's pairs.
         source: Where their texts are read again, for the few that are shown.
+        bad: What was left out when the table was read, and is again without a word.
     """
     network.eval()
     device = network.entities.device
@@ -83,18 +86,21 @@ def score(network: IPInsightsNetwork, table: Table, source: ChannelSource) -> Sc
         area_under_curve(observed, generated),
         distribution(observed, generated),
         roc_curve(observed, generated, NUM_ROC_POINTS),
-        _suspects(source, lowest, observed),
+        _suspects(source, lowest, observed, bad),
     )
 
 
 def _suspects(
-    source: ChannelSource, lowest: "np.ndarray[tuple[int], np.dtype[np.intp]]", scores: Scores
+    source: ChannelSource,
+    lowest: "np.ndarray[tuple[int], np.dtype[np.intp]]",
+    scores: Scores,
+    bad: BadRecords,
 ) -> list[Suspect]:
     """Return the texts of some pairs: a table has none, so the channel is read again."""
     wanted = np.sort(lowest)
     found = {}
     first = 0
-    reader = PairReader(BadRecords(len(scores)))  # what is left out was told of before
+    reader = PairReader(bad)
     for file in channel_files(source, accepted=(CSV,)):
         for pairs in reader.read(file):
             here = wanted[

@@ -72,7 +72,7 @@ def fit(job: Job[IPInsightsHyperparameters]) -> None:
         return
     stop.check("SIGTERM came after training; the model is written, no channel is scored.")
     scored = [
-        score(network, tables[name], job.channels[name])
+        score(network, tables[name], job.channels[name], bad)
         for name in ("validation", "test")
         if name in tables
     ]

@@ -149,7 +149,7 @@ def test_a_pair_in_eight_bytes_is_all_that_is_kept_of_a_row(channel):
 def test_the_texts_of_chosen_pairs_are_found_again(channel):
     source = channel("a,1.2.3.4\nb,::1\n\n c ,5.6.7.8\n", "d,9.9.9.9\n")
     scores = np.array([0.5, -1.5, -2.0], np.float32)
-    suspects = _suspects(source, np.array([2, 1]), scores)
+    suspects = _suspects(source, np.array([2, 1]), scores, BadRecords(1))
     assert [(one.place, one.entity, one.address, one.score) for one in suspects] == [
         ("train/1.csv line 1", "d", "9.9.9.9", -2.0),
         ("train/0.csv line 4", "c", "5.6.7.8", -1.5),

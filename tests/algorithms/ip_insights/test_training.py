@@ -120,6 +120,19 @@ def test_bad_rows_end_up_on_the_page_when_they_are_allowed(train, channels, tmp_
     assert page["figures"][-1]["rows"][0][0].startswith("train/a.csv line 2")
 
 
+def test_bad_rows_of_a_scored_channel_are_left_out_and_told_of_once(train, channels, tmp_path, log):
+    folder = tmp_path / "validation"
+    folder.mkdir()
+    bad = [f"user_2,bad{number}\n" for number in range(6)]  # more than good ones
+    (folder / "a.csv").write_text("user_1,1.2.3.4\nuser_3\n" + "".join(bad) + "user_2,1.2.3.5\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(channels, "validation", ChannelSource("validation", folder))
+        paths = train(epochs=1, max_bad_records=7)
+    assert scored(paths)["validation"]["pairs"] == 2
+    told = re.findall(r"left out: validation/a\.csv line (\d+)", log.text)
+    assert sorted(map(int, told)) == [2, 3, 4, 5, 6, 7, 8]
+
+
 def test_a_sharded_channel_of_one_host_is_the_whole_channel(train, channels, tmp_path):
     whole = load_file(train(epochs=1).model / "weights.safetensors")
     with pytest.MonkeyPatch.context() as patch:
