@@ -28,6 +28,8 @@ FORMATS = {
     ".json.gz": JSON_LINES,
     ".jsonl": JSON_LINES,
     ".jsonl.gz": JSON_LINES,
+    ".jsonlines": JSON_LINES,
+    ".jsonlines.gz": JSON_LINES,
     ".parquet": PARQUET,
     ".csv": CSV,
     ".csv.gz": CSV,
@@ -144,7 +146,8 @@ def byte_source(
 
     Args:
         source: The channel.
-        accepted: Media types that the caller reads; None means all.
+        accepted: Media types that the caller reads; None means all. Where it is one alone, files
+            may have any name.
         host: This host's number and how many there are, to take a share of a `ShardedByS3Key`
             channel: whole files, by the order of their keys. What the platform has put into
             folders and pipes is this host's share already.
@@ -205,6 +208,8 @@ def _media_type(
     if source.content_type is not None:
         media_type = parse(source.content_type).name
         return JSON_LINES if media_type == JSON else media_type
+    if accepted is not None and len(accepted) == 1:
+        return next(iter(accepted))
     known = {end: kind for end, kind in FORMATS.items() if accepted is None or kind in accepted}
     for extension, media_type in known.items():
         if file_name.lower().endswith(extension):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sm_dl.content_types import JSON_LINES, PARQUET
+from sm_dl.content_types import CSV, JSON_LINES, PARQUET
 from sm_dl.data.jsonlines import read_objects
 from sm_dl.data.source import byte_source, channel_files
 from sm_dl.errors import UserError
@@ -109,6 +109,8 @@ def test_a_channel_may_be_one_file(channel: Make, tmp_path: Path) -> None:
         ("a.json.gz", JSON_LINES),
         ("a.jsonl", JSON_LINES),
         ("a.jsonl.gz", JSON_LINES),
+        ("a.jsonlines", JSON_LINES),
+        ("a.jsonlines.gz", JSON_LINES),
         ("a.JSON", JSON_LINES),
         ("a.Json.GZ", JSON_LINES),
         ("part-0.snappy.parquet", PARQUET),
@@ -148,8 +150,14 @@ def test_an_extension_that_tells_nothing_is_answered_by_the_known_ones(
         channel_files(channel(name), accepted=(JSON_LINES, PARQUET))
     assert str(refusal.value) == (
         f"train/{name}: the format cannot be told from the extension; expected .json, .json.gz, "
-        ".jsonl, .jsonl.gz, .parquet. Rename the file, or set content_type for channel train."
+        ".jsonl, .jsonl.gz, .jsonlines, .jsonlines.gz, .parquet. Rename the file, or set content_type for "
+        "channel train."
     )
+
+
+@pytest.mark.parametrize("name", ["part-00000", "log.txt", "a.gz", "a.json", "a.parquet"])
+def test_a_name_is_free_where_one_format_alone_is_read(channel: Make, name: str) -> None:
+    assert channel_files(channel(name), accepted=(CSV,))[0].media_type == CSV
 
 
 @pytest.mark.parametrize("files", [[], [".a.json"], ["_SUCCESS"], [".x/a.json"]])
@@ -223,7 +231,7 @@ def test_listing_a_folder_asks_for_no_file(channel: Make, monkeypatch: pytest.Mo
 
 def test_what_another_algorithm_reads_is_no_format_here(channel: Make) -> None:
     with pytest.raises(UserError, match=r"train/a\.csv: the format cannot be told"):
-        channel_files(channel("a.csv"), accepted=(JSON_LINES,))
+        channel_files(channel("a.csv"), accepted=(JSON_LINES, PARQUET))
 
 
 def test_one_loop_reads_a_file_and_a_pipe_alike(channel: Make, tmp_path: Path) -> None:

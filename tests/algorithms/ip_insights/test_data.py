@@ -125,6 +125,12 @@ def test_a_gzipped_file_is_read(tmp_path):
     assert len(read(ChannelSource("train", tmp_path))) == 1
 
 
+@pytest.mark.parametrize("name", ["part-00000", "log.txt"])
+def test_files_may_have_any_name(tmp_path, name):
+    (tmp_path / name).write_text("a,1.2.3.4\n")
+    assert len(read(ChannelSource("train", tmp_path))) == 1
+
+
 def test_lines_of_another_width_are_left_out_when_allowed(channel):
     bad = BadRecords(2)
     table = read(channel("a,1.2.3.4\nb\nc,5.6.7.8,x\nd,9.9.9.9\n"), bad)

@@ -46,6 +46,11 @@ def test_gzip_blank_lines_a_byte_order_mark_and_a_missing_last_line_end_change_n
     assert read_channel(source, rules_of()).labels.tolist() == [1.0, 1.0]
 
 
+@pytest.mark.parametrize("name", ["part-00000", "pairs.txt", "pairs.jsonlines"])
+def test_files_may_have_any_name(channel, name):
+    assert len(read_channel(channel(GOOD, file=name), rules_of())) == 1
+
+
 def test_other_fields_are_ignored(channel):
     assert len(read_channel(channel({**GOOD, "id": {"a": [1]}}), rules_of())) == 1
 
