@@ -3,13 +3,22 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from sm_dl.contract.hyperparameters import Hyperparameters, hyperparameter
+from sm_dl.contract.hyperparameters import Hyperparameters, hyperparameter, json_list
 
 COMPARATORS = ("hadamard", "concat", "abs_diff")
 FILE_NAME = re.compile(r"[A-Za-z0-9_.]*")
 FILE_NAME_IN_WORDS = "a file name of letters, digits, _ and ., in channel auxiliary"
+
+
+def _with_commas(value: object) -> object:
+    """Return the service's text for a list of names, native or as JSON text."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = json_list(value)
+    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
+        return ",".join(value)
+    return value
 
 
 def _comparators(value: str) -> str:
@@ -27,7 +36,7 @@ def _file_name(value: str) -> str:
     return value
 
 
-Comparators = Annotated[str, AfterValidator(_comparators)]
+Comparators = Annotated[str, BeforeValidator(_with_commas), AfterValidator(_comparators)]
 FileName = Annotated[str, AfterValidator(_file_name)]
 Depth = Literal["auto"] | Annotated[int, Field(ge=1, le=4)]
 
@@ -128,7 +137,8 @@ class Object2VecHyperparameters(Hyperparameters):
     output_layer: Literal["softmax", "mean_squared_error"] = hyperparameter(default="softmax")
     """`softmax` learns classes by cross-entropy, `mean_squared_error` a score by squared error."""
     tied_token_embedding_weight: bool = hyperparameter(default=False)
-    """One token table for both encoders."""
+    """One token table for both encoders. Pretrained vectors that either names fill it; two different
+    files are refused."""
     token_embedding_storage_type: Literal["dense", "row_sparse"] = hyperparameter(default="dense")
     """`row_sparse` updates only the rows of the token tables that a batch touches."""
     weight_decay: float = hyperparameter(default=0.0, ge=0, le=10_000, tune=(0.0, 1.0))

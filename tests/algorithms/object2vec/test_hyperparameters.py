@@ -13,6 +13,8 @@ from tests.algorithms.object2vec.conftest import hyperparameters_of
         ("abs_diff,concat", ("abs_diff", "concat")),
         (" concat ,  hadamard", ("concat", "hadamard")),
         ("hadamard, concat, abs_diff", ("hadamard", "concat", "abs_diff")),
+        (["abs_diff", "hadamard"], ("abs_diff", "hadamard")),
+        ('["concat", "hadamard"]', ("concat", "hadamard")),
     ],
 )
 def test_comparators_come_in_any_combination(text, expected):
@@ -20,7 +22,11 @@ def test_comparators_come_in_any_combination(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["cosine", "hadamard,", "hadamard, hadamard", "hadamard concat", "[]", ","]
+    "text",
+    [
+        *("cosine", "hadamard,", "hadamard, hadamard", "hadamard concat", "[]", ",", "[hadamard]"),
+        *([], ["cosine"], ["hadamard", "hadamard"], ["hadamard", 1], [True], [["hadamard"]]),
+    ],
 )
 def test_other_comparators_are_refused(text):
     with pytest.raises(
