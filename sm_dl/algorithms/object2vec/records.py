@@ -10,8 +10,9 @@ from sm_dl.algorithms.object2vec.hyperparameters import Object2VecHyperparameter
 from sm_dl.algorithms.object2vec.sides import Side
 from sm_dl.errors import UserError, shown
 
-MAX_SCORE = 1e30
-"""Its square is still a float32 beside others; no score is larger."""
+MAX_SCORE = 1e16
+"""The squared errors of the largest batch, 10,000 times (2e16)^2, still sum to a float32, and so do the
+squares of its gradients."""
 
 
 @dataclass(frozen=True)

@@ -107,11 +107,11 @@ def test_a_line_that_is_no_json_object_is_refused_with_its_number(channel, line)
         read_channel(channel(GOOD, line), rules_of())
 
 
-@pytest.mark.parametrize("label", ["1e400", "-1e31", "1" + "0" * 60])
+@pytest.mark.parametrize("label", ["1e400", "-1e31", "1e25", "1.1e16", "1" + "0" * 60])
 def test_a_score_that_is_too_large_is_refused(channel, label):
     line = f'{{"label": {label}, "in0": [1], "in1": [1]}}'
-    with pytest.raises(UserError, match=r"line 1: "):
-        read_channel(channel(line), rules_of(**SCORE))
+    with pytest.raises(UserError, match=r"line 2: "):
+        read_channel(channel(GOOD, line), rules_of(**SCORE))
 
 
 def test_scores_may_be_fractions_and_negative(channel):
