@@ -135,6 +135,13 @@ def _check(side0: Side, side1: Side, *, is_tied: bool) -> None:
             f"one table; got {shape0[0]} x {shape0[1]} and {shape1[0]} x {shape1[1]}. Set it to false, or make "
             "enc1_vocab_size and enc1_token_embedding_dim like those of encoder 0."
         )
+    files = [side.vectors_file for side in (side0, side1)]
+    if is_tied and all(files) and files[0] != files[1]:
+        raise UserError(
+            "hyperparameter tied_token_embedding_weight: expected one file of pretrained vectors for one table; "
+            f"got enc0_pretrained_embedding_file={files[0]!r} and enc1_pretrained_embedding_file={files[1]!r}. "
+            "Leave one of them empty, or set tied_token_embedding_weight=false."
+        )
     for number, side in enumerate((side0, side1)):
         if side.vectors_file and not side.vocab_file:
             raise UserError(

@@ -179,12 +179,17 @@ def load_pretrained(
 ) -> None:
     """Fill the token tables with the vectors that hyperparameters name, and freeze those to be.
 
+    One table for both encoders takes the vectors of either: `sides_of` refuses two different files.
+
     Raises:
         UserError: A file is absent, or holds no vectors of this width.
     """
-    for number, table in enumerate(network.tables):
-        side, words_of_side = network.shape.sides[number], words[number]
-        if side.vectors_file and words_of_side is not None:
+    sides, tables = network.shape.sides, network.tables
+    naming = [number for number, side in enumerate(sides) if side.vectors_file]
+    for number in naming[: len(tables)]:
+        side, words_of_side = sides[number], words[number]
+        table = tables[0 if network.shape.is_tied else number]
+        if words_of_side is not None:
             name = f"enc{number}_pretrained_embedding_file"
             file = auxiliary_file(auxiliary, side.vectors_file, name)
             (weight_VE,) = table.parameters()

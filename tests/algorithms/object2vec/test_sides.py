@@ -87,6 +87,20 @@ REFUSED = [
         "got 50 x 8 and 20 x 8",
     ),
     ({"enc0_pretrained_embedding_file": "a.txt"}, "enc0_vocab_file: is needed with"),
+    (
+        {
+            **TIED,
+            "enc1_network": "pooled_embedding",
+            "enc1_vocab_size": 50,
+            "enc1_max_seq_len": 12,
+            "enc1_token_embedding_dim": 8,
+            "enc0_pretrained_embedding_file": "a.txt",
+            "enc0_vocab_file": "w.json",
+            "enc1_pretrained_embedding_file": "b.txt",
+            "enc1_vocab_file": "w.json",
+        },
+        "one table; got enc0_pretrained_embedding_file='a.txt' and .*'b.txt'",
+    ),
 ]
 
 

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from sm_dl.algorithms.object2vec.artifact import load
 from sm_dl.algorithms.object2vec.data import Pairs
+from sm_dl.algorithms.object2vec.records import MAX_SCORE
 from sm_dl.algorithms.object2vec.sides import sides_of
 from sm_dl.algorithms.object2vec.training import (
     build_network,
     check_negative_sampling,
+    fit,
     load_pretrained,
     planned,
 )
@@ -20,7 +23,12 @@ from sm_dl.engine.strategy import Hardware
 from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource, Job, Resources
 from sm_dl.job.paths import Paths
-from tests.algorithms.object2vec.conftest import hyperparameters_of, random_rows
+from tests.algorithms.object2vec.conftest import (
+    LENGTH,
+    VOCABULARY,
+    hyperparameters_of,
+    random_rows,
+)
 
 REGRESSION = {"output_layer": "mean_squared_error"}
 
@@ -119,3 +127,57 @@ def test_pretrained_vectors_are_put_in_and_frozen_where_asked(tmp_path, is_froze
         assert table.weight[3].tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
         assert table.weight.requires_grad is not is_frozen
     assert torch.isfinite(network.tables[0].weight).all()
+
+
+@pytest.mark.parametrize("namers", [(0,), (1,), (0, 1)])
+def test_one_table_for_both_encoders_takes_the_vectors_that_either_names(tmp_path, namers):
+    (tmp_path / "v.txt").write_text("a 1 2 3 4 5 6 7 8\n")
+    named = {
+        f"enc{number}_{name}": value
+        for number in namers
+        for name, value in {
+            "pretrained_embedding_file": "v.txt",
+            "vocab_file": "w.json",
+            "freeze_pretrained_embedding": True,
+        }.items()
+    }
+    network = network_for(
+        tied_token_embedding_weight=True,
+        enc1_network="pooled_embedding",
+        enc1_vocab_size=VOCABULARY,
+        enc1_max_seq_len=LENGTH,
+        enc1_token_embedding_dim=8,
+        **named,
+    )
+    words = [Words({"a": 3}) if number in namers else None for number in (0, 1)]
+    load_pretrained(network, ChannelSource("auxiliary", tmp_path), (words[0], words[1]))
+    (table,) = network.tables
+    assert table.weight[3].tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert not table.weight.requires_grad
+
+
+def test_the_file_that_encoder_1_names_for_one_table_must_be_there(tmp_path):
+    network = network_for(
+        tied_token_embedding_weight=True,
+        enc1_network="pooled_embedding",
+        enc1_vocab_size=VOCABULARY,
+        enc1_max_seq_len=LENGTH,
+        enc1_token_embedding_dim=8,
+        enc1_pretrained_embedding_file="gone.txt",
+        enc1_vocab_file="w.json",
+    )
+    with pytest.raises(UserError, match=r"enc1_pretrained_embedding_file: expected 'gone\.txt'"):
+        load_pretrained(network, ChannelSource("auxiliary", tmp_path), (None, Words({"a": 3})))
+
+
+def test_the_largest_scores_that_are_read_can_be_learnt(channel, tmp_path):
+    records = [
+        {"label": sign * MAX_SCORE, "in0": [number], "in1": [number]}
+        for number in range(40)
+        for sign in (1, -1)
+    ]
+    hyperparameters = hyperparameters_of(epochs=2, mini_batch_size=10_000, **REGRESSION)
+    channels = {name: channel(*records, name=name) for name in ("train", "validation", "test")}
+    paths = Paths(tmp_path / "job")
+    fit(Job("object2vec", hyperparameters, channels, paths))
+    assert load(paths.model) is not None
