@@ -68,12 +68,13 @@ class Table:
 
 
 class PairReader:
-    """Turns the rows of CSV files into pairs, and remembers what it has said already."""
+    """Turns the rows of CSV files into pairs."""
 
     def __init__(self, bad: BadRecords | None = None) -> None:
         """Begin; `bad` may leave out rows that are no pair, else the first one is refused."""
         self._bad = bad or BadRecords()
-        self._has_told_of_blanks = False
+        self.has_blanks = False
+        """Whether there were any around an entity or an address so far."""
 
     def read(self, file: NamedBytes) -> Iterator[Pairs]:
         """Yield the pairs of a CSV file, some thousands at a time.
@@ -87,9 +88,7 @@ class PairReader:
     def _pairs(self, columns: Columns) -> Pairs:
         entities, addresses = (columns.batch.column(index) for index in range(NUM_COLUMNS))
         numbers = numbers_of(entities, addresses)
-        if numbers.has_blanks and not self._has_told_of_blanks:
-            self._has_told_of_blanks = True
-            logger.info("%s: blanks around entities and addresses are left out.", columns.unit)
+        self.has_blanks |= numbers.has_blanks
         if numbers.is_good_N.all():
             return Pairs(numbers.hash_N, numbers.address_N, columns)
         for row in np.flatnonzero(~numbers.is_good_N).tolist():
@@ -185,6 +184,8 @@ def read_table(
             f"channel {source.name}: expected at least one pair of an entity and an address; got none. "
             "Bring CSV files with a line such as user_1,192.0.2.1 for each event."
         )
+    if reader.has_blanks:
+        logger.info("channel %s: blanks around entities and addresses are left out.", source.name)
     logger.info("%s data: %d pairs of %d entities", source.name, len(table), len(table.entities))
     return table
 

@@ -71,6 +71,8 @@ def fit(job: Job[IPInsightsHyperparameters]) -> None:
     if not result.is_main:
         return
     stop.check("SIGTERM came after training; the model is written, no channel is scored.")
+    if "test" not in tables:
+        logger.info("Test data is not provided.")
     scored = [
         score(network, tables[name], job.channels[name], bad)
         for name in ("validation", "test")

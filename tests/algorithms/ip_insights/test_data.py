@@ -62,6 +62,7 @@ def test_blanks_quotes_and_line_ends_do_not_change_a_pair(channel, line):
 def test_blanks_are_told_of_once(channel, log):
     read(channel("a, 1.2.3.4\nb, 1.2.3.4\n", "c, 1.2.3.4\n"))
     assert log.text.count("blanks around") == 1
+    assert "channel train: blanks around entities and addresses are left out." in log.text
 
 
 def test_blanks_within_a_name_are_part_of_it(channel, log):

@@ -133,6 +133,27 @@ def test_bad_rows_of_a_scored_channel_are_left_out_and_told_of_once(train, chann
     assert sorted(map(int, told)) == [2, 3, 4, 5, 6, 7, 8]
 
 
+def test_blanks_in_a_scored_channel_are_told_of_once(train, channels, tmp_path, log):
+    folder = tmp_path / "validation"
+    folder.mkdir()
+    (folder / "a.csv").write_text("user_1, 1.2.3.4\nuser_2, 1.2.3.5\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(channels, "validation", ChannelSource("validation", folder))
+        train(epochs=1)
+    assert log.text.count("blanks around") == 1
+    assert "channel validation: blanks around" in log.text
+
+
+def test_a_job_without_a_test_channel_says_so(train, log):
+    train(without=("test",), epochs=1)
+    assert log.text.count("Test data is not provided.") == 1
+
+
+def test_a_job_with_a_test_channel_does_not(train, log):
+    train(epochs=1)
+    assert "Test data is not provided." not in log.text
+
+
 def test_a_sharded_channel_of_one_host_is_the_whole_channel(train, channels, tmp_path):
     whole = load_file(train(epochs=1).model / "weights.safetensors")
     with pytest.MonkeyPatch.context() as patch:
