@@ -15,10 +15,20 @@ MAX_NEGATIVES = 500
 class IPInsightsHyperparameters(Hyperparameters):
     """What one IP Insights job can be told (AWS developer guide; spec section 4)."""
 
-    num_entity_vectors: int = hyperparameter(ge=1, le=MAX_VECTORS, tune=(10_000, 1_000_000))
+    num_entity_vectors: int = hyperparameter(
+        ge=1,
+        le=MAX_VECTORS,
+        tune=(10_000, 1_000_000),
+        expected=f"an integer >= 1 and <= {MAX_VECTORS} such as 100000, or twice the number of entities",
+    )
     """Rows of the table that entities are hashed into; twice the number of distinct entities is
     advised. The service's own default file has 100000."""
-    vector_dim: int = hyperparameter(ge=MIN_WIDTH, le=MAX_WIDTH, tune=(8, 256))
+    vector_dim: int = hyperparameter(
+        ge=MIN_WIDTH,
+        le=MAX_WIDTH,
+        tune=(8, 256),
+        expected=f"an integer >= {MIN_WIDTH} and <= {MAX_WIDTH} such as 128",
+    )
     """Length of the vectors of entities and addresses; 128 is advised."""
     batch_metrics_publish_interval: int = hyperparameter(default=1000, ge=1)
     """Batches between two lines about speed and metrics."""

@@ -44,7 +44,11 @@ class IPInsightsPredictor:
         self.entities = entities
 
     def answer_type_for(self, request_type: str) -> str:
-        """Return JSON Lines for JSON Lines, else JSON."""
+        """Return JSON Lines for JSON Lines, else JSON.
+
+        Differs from the service, whose answers are JSON unless a client accepts something else: the
+        answers to lines are put together again by line, and our other text endpoints do the same.
+        """
         return JSON_LINES if request_type == JSON_LINES else JSON
 
     def decode(self, body: bytes, media: MediaType) -> PairRequest:

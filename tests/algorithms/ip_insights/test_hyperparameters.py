@@ -42,3 +42,12 @@ def test_the_edges_of_the_learning_rate_belong_to_it(learning_rate):
 @pytest.mark.parametrize("weight_decay", ["0", "10.0"])
 def test_the_edges_of_the_weight_decay_belong_to_it(weight_decay):
     assert parsed(weight_decay=weight_decay).weight_decay == float(weight_decay)
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"), [("num_entity_vectors", 100000), ("vector_dim", 128)]
+)
+def test_a_required_value_that_is_missing_is_suggested(name, suggestion):
+    given = {key: value for key, value in REQUIRED.items() if key != name}
+    with pytest.raises(UserError, match=rf"{name} is required: .* such as {suggestion}\b"):
+        IPInsightsHyperparameters.parse(given)

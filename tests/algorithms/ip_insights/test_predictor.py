@@ -59,6 +59,15 @@ def test_the_accept_header_decides_form_and_detail(predictor, accept, content_ty
     assert (b"ip_embedding" in response.body) is is_verbose
 
 
+def test_lines_are_answered_by_lines_unless_the_client_accepts_something_else(predictor):
+    line = b'{"features": ["user_1", "192.0.2.1"]}\n'
+    types = [
+        invoke(predictor, Call(body=line, content_type=JSON_LINES, accept=accept)).content_type
+        for accept in (None, JSON)
+    ]
+    assert types == [JSON_LINES, JSON]
+
+
 def test_a_score_is_the_inner_product_of_the_vectors_beside_it(predictor):
     for one in predictions(predictor, KNOWN, codec.VERBOSE_JSON):
         product = np.dot(np.float32(one["entity_embedding"]), np.float32(one["ip_embedding"]))
