@@ -19,6 +19,7 @@ from sm_dl.data.s3 import ObjectAddress, list_objects, open_object
 from sm_dl.data.shard import share_of_host
 from sm_dl.errors import AlgorithmError, UserError
 from sm_dl.files import data_files
+from sm_dl.job import stop
 from sm_dl.job.job import ChannelSource
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class DataFile:
 
     def open(self) -> BinaryIO:
         """Return the file's bytes."""
+        stop.look()
         return self.path.open("rb")
 
 
@@ -88,6 +90,7 @@ class PipedEpoch:
         if self._is_spent:
             raise AlgorithmError(f"{self.name}: a FIFO is read once; ask for the next epoch.")
         self._is_spent = True
+        stop.look()
         return open_fifo(self.path, self.name, self.timeout_s)
 
 
@@ -101,6 +104,7 @@ class StoredObject:
 
     def open(self) -> BinaryIO:
         """Return the object's bytes; any position may be sought."""
+        stop.look()
         return open_object(self.address, self.name)
 
 

@@ -16,7 +16,8 @@ class StopNow(BaseException):
     """Leaves whatever runs; no `except Exception` on the way may hold it up.
 
     It may strike inside another library, e.g. while it is imported, and be swallowed there: NumPy's
-    C code does so. Then `is_leaving` tells errors in its wake from the job's own.
+    C code does so. Then `is_leaving` tells errors in its wake from the job's own, and `look` ends the job
+    where nothing broke.
     """
 
 
@@ -43,6 +44,15 @@ def _take(_number: int, _frame: FrameType | None) -> None:
     _Requests.count += 1
     if not _Requests.num_deferring and not _Requests.is_leaving:
         _Requests.is_leaving = True  # a second one must not break the tidying of the first
+        raise StopNow
+
+
+def look() -> None:
+    """Leave at last where SIGTERM came and another library swallowed `StopNow`.
+
+    Readers call it where they open the next file. A section that defers is left to itself.
+    """
+    if _Requests.count and not _Requests.num_deferring:
         raise StopNow
 
 

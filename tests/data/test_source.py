@@ -1,6 +1,8 @@
 """A channel's files are found, named and told apart without opening one."""
 
+import contextlib
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,9 @@ from sm_dl.content_types import CSV, JSON_LINES, PARQUET
 from sm_dl.data.jsonlines import read_objects
 from sm_dl.data.source import byte_source, channel_files
 from sm_dl.errors import UserError
+from sm_dl.job import stop
 from sm_dl.job.job import ChannelSource
+from sm_dl.job.outcome import run_to_exit_code
 from tests.fifo import feeding
 
 Make = Callable[..., ChannelSource]
@@ -271,3 +275,26 @@ def test_what_the_platform_has_shared_out_is_not_shared_out_again(channel: Make)
 
 def test_hosts_read_all_of_a_replicated_folder(channel: Make) -> None:
     assert len(byte_source(channel("a.json", "b.json"), host=(1, 2)).next_epoch()) == 2
+
+
+def test_a_sigterm_that_was_swallowed_ends_the_job_at_the_next_file(channel: Make) -> None:
+    first, second = channel_files(channel("a.json", "b.json"))
+    read = []
+
+    def work() -> None:
+        with contextlib.suppress(BaseException), first.open() as stream:
+            read.append(stream.read())
+            os.kill(os.getpid(), signal.SIGTERM)
+        read.append(second.open().read())
+
+    with stop.listening():
+        assert run_to_exit_code(work, None) == 143
+    assert read == [b"not opened"]
+
+
+def test_files_are_still_opened_where_sigterm_is_deferred(channel: Make) -> None:
+    (file,) = channel_files(channel("a.json"))
+    with stop.listening(), stop.deferred():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with file.open() as stream:
+            assert stream.read() == b"not opened"
