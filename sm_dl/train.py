@@ -52,7 +52,8 @@ def train(raw: RawJob, arguments: Sequence[str]) -> None:
         arguments: The command line, for the processes that are started.
     """
     is_owner = launch.owns_output()
-    with output_lock(raw.paths) if is_owner else nullcontext():
+    lock = output_lock(raw.paths) if is_owner else nullcontext()
+    with launch.missed_by_others(raw.hosts), lock:
         algorithm = registry.get(raw.algorithm)
         export_variables(raw, num_cpus=machine.num_cpus())
         job = algorithm.check(raw, is_telling=is_owner)

@@ -21,6 +21,7 @@ from sm_dl.engine.narration import Narrator
 from sm_dl.engine.precision import precision_of
 from sm_dl.engine.progress import Progress
 from sm_dl.engine.ranks import timeout_s
+from sm_dl.engine.rendezvous import met
 from sm_dl.engine.run import BatchesOf, Run, TrainingStopped
 from sm_dl.engine.state_file import state_from_bytes
 from sm_dl.engine.stopping import KeepLast, Selection
@@ -105,12 +106,14 @@ def fit(  # noqa: PLR0913 - the parts of a run
     Raises:
         UserError: The checkpoint folder holds another model's checkpoints, or damaged ones alone; or
             no record of a channel could be used.
-        LostProcessError: Another process of the job died or is stuck.
+        StoppedError: SIGTERM came before all processes of the job were there.
+        LostProcessError: Another process of the job died, is stuck or did not come.
     """
     if plan.notice:
         logger.warning("%s", plan.notice)
     logger.info("Training on %s", plan)
-    fabric = _fabric(plan, job)
+    with met(plan.num_processes):
+        fabric = _fabric(plan, job)
     run = Run(
         module,
         batches_of,

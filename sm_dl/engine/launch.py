@@ -13,11 +13,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sm_dl.engine import machine
-from sm_dl.engine.strategy import LAUNCHED_VARIABLE, Launched, Plan
+from sm_dl.engine.strategy import LAUNCHED_VARIABLE, STORE_VARIABLE, Launched, Plan
 from sm_dl.errors import KilledProcessError, PlatformError, StoppedError, UserError
 from sm_dl.job import stop
 from sm_dl.job.job import Hosts
@@ -25,7 +26,7 @@ from sm_dl.job.job import Hosts
 logger = logging.getLogger(__name__)
 
 MASTER_PORT = 29500
-"""On several hosts all must know it; on one a free port is taken."""
+"""On several hosts all must know it, and `MASTER_PORT` may name another; on one a free one is taken."""
 LAUNCHER_VARIABLE = "SM_DL_LAUNCHER_PID"
 LOOPBACK = "lo"
 INTERFACE_VARIABLES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
@@ -48,6 +49,7 @@ def launch(plan: Plan, hosts: Hosts, arguments: Sequence[str]) -> None:
 
     Raises:
         UserError: The job wants more hosts than are named.
+        PlatformError: The first host has no address, or the port to meet at is taken.
         StoppedError: SIGTERM came, and all processes have stopped.
         KilledProcessError: A process was killed.
         SystemExit: A process failed, with its exit code; it has written the cause.
@@ -57,10 +59,18 @@ def launch(plan: Plan, hosts: Hosts, arguments: Sequence[str]) -> None:
             f"resources instance_count: expected {len(hosts.names)}, the hosts this machine knows of; got "
             f"{plan.num_nodes}. Start one torchrun on each host, or name the hosts in resourceconfig.json."
         )
+    from sm_dl.engine import rendezvous  # noqa: PLC0415 - needs torch, which jobs of one process load later
+
+    address, port = "127.0.0.1", 0
     if plan.num_nodes > 1:
-        _wait_for_name(hosts.names[0])
-    first = hosts.names.index(hosts.current) * plan.devices
-    shared = _environment(plan, hosts)
+        address, port = hosts.first, _port()
+        _wait_for_name(address)
+    is_first = plan.num_nodes == 1 or hosts.rank == 0
+    # it goes with this call, when all processes have ended
+    store = rendezvous.keep_store(address, port) if is_first else None
+    port = port if store is None else store.port
+    first = hosts.rank * plan.devices
+    shared = _environment(plan, hosts, address, port)
     processes = []
     with stop.deferred():
         try:
@@ -81,6 +91,27 @@ def launch(plan: Plan, hosts: Hosts, arguments: Sequence[str]) -> None:
     if any(process.handle.returncode == StoppedError.exit_code for process in processes):
         raise StoppedError("SIGTERM came; every process has stopped.")
     stop.check("SIGTERM came; every process has stopped.")
+
+
+@contextmanager
+def missed_by_others(hosts: Hosts) -> Iterator[None]:
+    """Tell the other hosts when this one ends before all have begun to train: they wait for it."""
+    try:
+        yield
+    except BaseException as error:
+        if len(hosts.names) > 1 and Launched.by_torchrun() is None:
+            from sm_dl.engine import rendezvous  # noqa: PLC0415 - needs torch
+
+            has_stopped = isinstance(error, (StoppedError, stop.StopNow))
+            failed = f"host {hosts.current} has failed; its log has the cause"
+            with stop.deferred():
+                rendezvous.shut(
+                    hosts.first,
+                    _port(),
+                    rendezvous.STOPPED if has_stopped else failed,
+                    is_first=hosts.rank == 0,
+                )
+        raise
 
 
 def owns_output() -> bool:
@@ -111,17 +142,17 @@ def leave(code: int) -> int:
     return code
 
 
-def _environment(plan: Plan, hosts: Hosts) -> Mapping[str, str]:
-    """Return what all processes of this host get to know."""
+def _environment(plan: Plan, hosts: Hosts, address: str, port: int) -> Mapping[str, str]:
+    """Return what all processes of this host get to know; they meet at an address and a port."""
     is_one_host = plan.num_nodes == 1
-    port = str(_free_port() if is_one_host else MASTER_PORT)
     threads = max(1, machine.num_cpus() // plan.devices)
     shared = {
         "WORLD_SIZE": str(plan.num_processes),
         "LOCAL_WORLD_SIZE": str(plan.devices),
-        "GROUP_RANK": str(hosts.names.index(hosts.current)),
-        "MASTER_ADDR": "127.0.0.1" if is_one_host else hosts.names[0],
-        "MASTER_PORT": os.environ.get("MASTER_PORT", port),
+        "GROUP_RANK": str(hosts.rank),
+        "MASTER_ADDR": address,
+        "MASTER_PORT": str(port),
+        STORE_VARIABLE: "True",
         LAUNCHED_VARIABLE: "sm_dl",
         LAUNCHER_VARIABLE: str(os.getpid()),
     }
@@ -133,6 +164,11 @@ def _environment(plan: Plan, hosts: Hosts) -> Mapping[str, str]:
         if interface and variable not in os.environ:
             shared[variable] = interface
     return shared
+
+
+def _port() -> int:
+    """Return where the processes of several hosts meet."""
+    return int(os.environ.get("MASTER_PORT", MASTER_PORT))
 
 
 def _wait_for_name(host: str) -> None:
@@ -154,12 +190,6 @@ def _wait_for_name(host: str) -> None:
             time.sleep(1)
         else:
             return
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait(processes: Sequence[_Process]) -> _Process | None:

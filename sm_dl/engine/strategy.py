@@ -11,6 +11,8 @@ from sm_dl.job.job import Job, Resources
 
 LAUNCHED_VARIABLE = "TORCHELASTIC_RUN_ID"
 """Set in processes that torchrun, or our own launcher in its stead, has started."""
+STORE_VARIABLE = "TORCHELASTIC_USE_AGENT_STORE"
+"""`True` in processes whose starter keeps the store they meet at; else the first of them does."""
 LightningPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 

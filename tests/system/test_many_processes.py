@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -199,6 +200,27 @@ def test_sigterm_to_the_group_of_torchrun_stops_all_processes_at_one_update(jobs
     assert (jobs.folder / "group" / "model" / "model.json").exists()
 
 
+def test_sigterm_stops_all_processes_while_one_is_waited_for(jobs):
+    stuck = {faults.VARIABLE: "read@1:1:stall"}
+    process = jobs.start("waiting", "resources.devices=2", **stuck)
+    for line in process.stdout:
+        if "Training on 2 x cpu" in line:  # process 0 has read its data, and waits for process 1
+            break
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    log, _ = process.communicate(timeout=END_S)
+    ended = Ended(process.returncode, log, jobs.folder / "waiting")
+    assert (ended.code, ended.failure) == (143, ""), log
+    assert "nothing is written" in log
+    assert not (ended.root / "model" / "model.json").exists()
+
+
+def test_a_process_that_does_not_come_ends_the_job(jobs):
+    absent = jobs.in_two("absent", **{faults.VARIABLE: "read@1:1:stall", TIMEOUT_VARIABLE: "2"})
+    assert absent.code == 3, absent.log
+    assert f"after 2 s ({TIMEOUT_VARIABLE}) 1 had come" in absent.failure
+
+
 def test_processes_do_not_outlive_the_one_that_started_them(jobs):
     process = jobs.start("orphans", "resources.devices=2", "hyperparameters.epochs=4000")
     jobs.wait_for_checkpoint("orphans", process)
@@ -236,18 +258,22 @@ def network():
             subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
 
 
-@pytest.fixture(scope="module")
-def two_hosts(jobs):
-    """Run the small job on two hosts, by two `resourceconfig.json`, as the platform does."""
+def run_on_two_hosts(folder, of_second=()):
+    """Run the small job on two hosts, by two `resourceconfig.json`, as the platform does.
+
+    `of_second` are hyperparameters of the second host alone.
+    """
     processes = []
-    with network() as hosts:
+    with network() as hosts, socket.create_server(("127.0.0.1", 0)) as probe:
         addresses = [address for address, _, _ in hosts]
-        for address, interface, inside in hosts:
-            root = jobs.folder / address
+        port = probe.getsockname()[1]
+        probe.close()
+        for rank, (address, interface, inside) in enumerate(hosts):
+            root = folder / address
             small_job("deepar").write_opt_ml(root)
             config = root / "input" / "config"
             values = json.loads((config / "hyperparameters.json").read_text())
-            values["dropout_rate"] = "0"
+            values |= {"dropout_rate": "0", **(dict(of_second) if rank else {})}
             (config / "hyperparameters.json").write_text(json.dumps(values))
             resources = {
                 "current_host": address,
@@ -255,7 +281,11 @@ def two_hosts(jobs):
                 "network_interface_name": interface,
             }
             (config / "resourceconfig.json").write_text(json.dumps(resources))
-            own = {"SAGEMAKER_BASE_DIR": str(root), "SM_DL_ALGORITHM": "deepar"}
+            own = {
+                "SAGEMAKER_BASE_DIR": str(root),
+                "SM_DL_ALGORITHM": "deepar",
+                "MASTER_PORT": str(port),
+            }
             processes.append(
                 subprocess.Popen(
                     [*inside, sys.executable, "-m", "sm_dl", "train"],
@@ -267,9 +297,28 @@ def two_hosts(jobs):
             )
         logs = [process.communicate(timeout=240)[0] for process in processes]
     return [
-        Ended(process.returncode, log, jobs.folder / address)
+        Ended(process.returncode, log, folder / address)
         for process, log, address in zip(processes, logs, addresses, strict=True)
     ]
+
+
+@pytest.fixture(scope="module")
+def two_hosts(jobs):
+    return run_on_two_hosts(jobs.folder / "hosts")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"epochs": "none"}, "hyperparameter epochs"),  # refused before its processes start
+        ({"cardinality": "[7, 7]"}, "cat: expected 2 categories"),  # by one of them
+    ],
+)
+def test_a_host_is_not_waited_for_when_it_ends_with_a_user_error(jobs, wrong, told):
+    first, second = run_on_two_hosts(jobs.folder / next(iter(wrong)), wrong)
+    assert (second.code, told in second.failure) == (2, True), second.log
+    assert first.code == 3, first.log
+    assert re.search(r"in vain: host \S+ has failed; its log has the cause", first.failure)
 
 
 def test_two_hosts_train_the_model_of_two_processes(two_hosts, two):
