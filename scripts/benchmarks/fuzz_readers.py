@@ -27,6 +27,7 @@ with atheris.instrument_imports(include=["sm_dl"]):
     from sm_dl.data.annotations import boxes_from_text
     from sm_dl.data.augmented_manifest import class_from_text, classes_from_text, read_samples
     from sm_dl.data.bad_records import BadRecords
+    from sm_dl.data.csv_numbers import read_numbers
     from sm_dl.data.csv_table import Kind, read_csv
     from sm_dl.data.image import decode, decode_mask
     from sm_dl.data.image_record import read_image_records
@@ -36,6 +37,7 @@ with atheris.instrument_imports(include=["sm_dl"]):
     from sm_dl.data.protobuf.read import read_batches
     from sm_dl.data.protobuf.write import Tensor, record_bytes
     from sm_dl.data.recordio import framed, read_records
+    from sm_dl.data.width import Width
     from sm_dl.errors import UserError
     from sm_dl.inspection.look import look
 
@@ -111,6 +113,10 @@ def _csv(content: bytes) -> None:
     for kind, limit in itertools.product(kinds, LIMITS):
         with contextlib.suppress(UserError):
             for _ in read_csv(Bytes(content), kind, bad=BadRecords(limit)):
+                pass
+    for limit in LIMITS:
+        with contextlib.suppress(UserError):
+            for _ in read_numbers(Bytes(content), Width(2), BadRecords(limit)):
                 pass
 
 

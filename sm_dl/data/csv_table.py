@@ -5,8 +5,9 @@ so it could not say which line of a file is wrong.
 """
 
 import re
-from collections.abc import Iterator
-from typing import Any, BinaryIO, Literal
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ UNFIT = re.compile(
 )
 
 Kind = Literal["text", "number"]
+Rows = TypeVar("Rows")
 
 
 def label_size_of(content_type: str | None, default: int = 1) -> int:
@@ -77,15 +79,15 @@ def read_csv(
     bad = bad or BadRecords()
     line = 0
     with explained(file, lambda: f"line {line}"), opened_plain(file) as stream:
-        for buffer, start, end in _blocks(stream):
-            lines = _Lines(file.name, line + 1, buffer, start, end)
+        for buffer, start, end in blocks(stream):
+            lines = Lines(file.name, line + 1, buffer, start, end)
             num_columns = num_columns or lines.count_columns()
             if num_columns:
-                yield from lines.parse(kind, num_columns, bad)
+                yield from lines.parse(partial(_columns, kind=kind, num_columns=num_columns), bad)
             line += lines.num_breaks
 
 
-def _blocks(stream: BinaryIO) -> Iterator[tuple[bytearray, int, int]]:
+def blocks(stream: BinaryIO) -> Iterator[tuple[bytearray, int, int]]:
     """Yield (buffer, start, end) of whole lines, as many as fit; good until the next ones.
 
     One buffer is filled over and over: fresh memory for each block costs a sixth of the speed.
@@ -114,128 +116,147 @@ def _blocks(stream: BinaryIO) -> Iterator[tuple[bytearray, int, int]]:
             buffer = buffer + bytearray(len(buffer))
 
 
-class _Lines:
+def _columns(lines: "Lines", kind: Kind, num_columns: int) -> list[Columns]:
+    """Return all rows; the first line that is no good is refused."""
+    lines.check_bytes()
+    root = arrow("", lines.name)
+    type_ = root.string() if kind == "text" else root.float64()
+    types = {f"f{index}": type_ for index in range(num_columns)}
+    try:
+        table = lines.table(lines.block, types, use_threads=True)
+    except root.ArrowInvalid:  # again, in a way that tells the row
+        try:
+            table = lines.table(lines.block, types, use_threads=False)
+        except root.ArrowInvalid as error:
+            raise lines.explained(str(error), num_columns) from None
+    if kind == "text" and lines.has_quotes:
+        lines.check_line_breaks(table)
+    numbers = None
+    if table.num_rows != lines.num_breaks + (lines.block[-1] != ord("\n")):
+        numbers = lines.filled() + lines.first
+    done = 0
+    found = []
+    for batch in table.to_batches():
+        of_batch = None if numbers is None else numbers[done : done + batch.num_rows]
+        found.append(Columns(batch, f"{lines.name} line", lines.first + done, of_batch))
+        done += batch.num_rows
+    return found
+
+
+class Lines:
     """Whole lines of a file."""
 
     def __init__(self, name: str, first: int, buffer: bytearray, start: int, end: int) -> None:
-        self._name, self._first = name, first
+        self.name, self.first = name, first
         self._buffer, self._start, self._end = buffer, start, end
-        self._block = memoryview(buffer)[start:end]
-        self._has_quotes = buffer.find(b'"', start, end) >= 0
-        self.num_breaks = int(np.count_nonzero(self._is_break()))
-        if len(self._block) > MAX_LINE_BYTES and not self.num_breaks:
-            raise self._refusal(0, f"expected at most {MAX_LINE_BYTES} bytes; got more")
+        self.block = memoryview(buffer)[start:end]
+        self.has_quotes = buffer.find(b'"', start, end) >= 0
+        self.num_breaks = int(np.count_nonzero(self.is_break()))
+        if len(self.block) > MAX_LINE_BYTES and not self.num_breaks:
+            raise self.refusal(0, f"expected at most {MAX_LINE_BYTES} bytes; got more")
 
     def count_columns(self) -> int:
         """Return the number of columns of the first line that is not blank; 0 without one."""
-        for row, line in enumerate(bytes(self._block).split(b"\n")):
+        for row, line in enumerate(bytes(self.block).split(b"\n")):
             if line.strip(b"\r"):
                 for pattern, problem in UNREADABLE.values():
                     if re.search(pattern, line + b"\n"):
-                        raise self._refusal(row, problem)
+                        raise self.refusal(row, problem)
                 if line.count(b",") >= MAX_COLUMNS:
-                    raise self._refusal(row, f"expected at most {MAX_COLUMNS} columns; got more")
+                    raise self.refusal(row, f"expected at most {MAX_COLUMNS} columns; got more")
                 try:
-                    return int(self._table(line + b"\n", None, use_threads=False).num_columns)
-                except arrow("", self._name).ArrowInvalid as error:
-                    raise self._refusal(row, f"expected CSV; {error}") from None
+                    return int(self.table(line + b"\n", None, use_threads=False).num_columns)
+                except arrow("", self.name).ArrowInvalid as error:
+                    raise self.refusal(row, f"expected CSV; {error}") from None
         return 0
 
-    def parse(self, kind: Kind, num_columns: int, bad: BadRecords) -> Iterator[Columns]:
-        """Yield all rows, or all that are not left out."""
-        if not re.search(rb"[^\r\n]", self._block):
+    def parse(self, parsed: "Callable[[Lines], list[Rows]]", bad: BadRecords) -> Iterator[Rows]:
+        """Yield all rows, or all that are not left out.
+
+        Args:
+            parsed: Returns the rows of some lines; refuses them where one is no good.
+            bad: May leave out a line.
+        """
+        if not re.search(rb"[^\r\n]", self.block):
             return
         try:
-            rows = self._parsed(kind, num_columns)
+            rows = parsed(self)
         except UserError as error:
             halves = self._halves()
             if not halves:
                 bad.leave_out(error)
             for half in halves:
-                yield from half.parse(kind, num_columns, bad)
+                yield from half.parse(parsed, bad)
         else:
             yield from rows
 
-    def _halves(self) -> "list[_Lines]":
+    def _halves(self) -> "list[Lines]":
         """Return the first and the second half of the lines; nothing of a single one."""
-        breaks = np.flatnonzero(self._is_break()[:-1])
+        breaks = np.flatnonzero(self.is_break()[:-1])
         if not len(breaks):
             return []
         row = len(breaks) // 2
         middle = self._start + int(breaks[row]) + 1
         return [
-            _Lines(self._name, self._first, self._buffer, self._start, middle),
-            _Lines(self._name, self._first + row + 1, self._buffer, middle, self._end),
+            Lines(self.name, self.first, self._buffer, self._start, middle),
+            Lines(self.name, self.first + row + 1, self._buffer, middle, self._end),
         ]
 
-    def _is_break(self) -> NDArray[np.bool_]:
+    def is_break(self) -> NDArray[np.bool_]:
         """Return which bytes end a line."""
-        breaks: NDArray[np.bool_] = np.frombuffer(self._block, np.uint8) == ord("\n")
+        breaks: NDArray[np.bool_] = np.frombuffer(self.block, np.uint8) == ord("\n")
         return breaks
 
-    def _parsed(self, kind: Kind, num_columns: int) -> list[Columns]:
-        """Return all rows; the first line that is no good is refused."""
-        self._check_bytes()
-        root = arrow("", self._name)
-        type_ = root.string() if kind == "text" else root.float64()
-        types = {f"f{index}": type_ for index in range(num_columns)}
-        try:
-            table = self._table(self._block, types, use_threads=True)
-        except root.ArrowInvalid:  # again, in a way that tells the row
-            try:
-                table = self._table(self._block, types, use_threads=False)
-            except root.ArrowInvalid as error:
-                raise self._explained(str(error), num_columns) from None
-        if kind == "text" and self._has_quotes:
-            self._check_line_breaks(table)
-        numbers = None
-        if table.num_rows != self.num_breaks + (self._block[-1] != ord("\n")):
-            numbers = self._filled() + self._first
-        done = 0
-        found = []
-        for batch in table.to_batches():
-            of_batch = None if numbers is None else numbers[done : done + batch.num_rows]
-            found.append(Columns(batch, f"{self._name} line", self._first + done, of_batch))
-            done += batch.num_rows
-        return found
-
-    def _check_bytes(self) -> None:
+    def check_bytes(self) -> None:
+        """Refuse the first line that holds what no line may."""
         for byte, (pattern, problem) in UNREADABLE.items():
             # looking for a byte is ten times as fast as looking for a pattern
             if self._buffer.find(byte, self._start, self._end) >= 0 and (
-                found := re.search(pattern, self._block)
+                found := re.search(pattern, self.block)
             ):
-                raise self._refusal(
-                    int(np.count_nonzero(self._is_break()[: found.start()])), problem
-                )
+                raise self.refusal(int(np.count_nonzero(self.is_break()[: found.start()])), problem)
 
-    def _table(
-        self, text: bytes | memoryview, types: dict[str, Any] | None, *, use_threads: bool
+    def table(
+        self,
+        text: bytes | bytearray | memoryview,
+        types: dict[str, Any] | None,
+        *,
+        use_threads: bool,
+        ignores_empty: bool = True,
     ) -> Any:  # noqa: ANN401 - pyarrow ships no types
-        csv = arrow("csv", self._name)
+        """Return some text as a `pyarrow.Table`.
+
+        Args:
+            text: Of these lines.
+            types: Of the columns, by name; None: as many as the first line has.
+            use_threads: Several threads are faster, and do not tell the row of an error.
+            ignores_empty: Whether an empty line is no row.
+        """
+        csv = arrow("csv", self.name)
         return csv.read_csv(
-            arrow("", self._name).BufferReader(text),
+            arrow("", self.name).BufferReader(text),
             csv.ReadOptions(
                 column_names=types and list(types),
                 autogenerate_column_names=types is None,
                 block_size=THREAD_BLOCK_BYTES if use_threads else len(text) + 1,
                 use_threads=use_threads,
             ),
-            csv.ParseOptions(newlines_in_values=False),
+            csv.ParseOptions(newlines_in_values=False, ignore_empty_lines=ignores_empty),
             csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False),
         )
 
-    def _check_line_breaks(self, table: Any) -> None:  # noqa: ANN401 - pyarrow ships no types
-        compute = arrow("compute", self._name)
+    def check_line_breaks(self, table: Any) -> None:  # noqa: ANN401 - pyarrow ships no types
+        """Refuse the first line whose quotes do not close on it."""
+        compute = arrow("compute", self.name)
         for column in table.columns:
             row = compute.index(compute.match_substring(column, "\n"), value=True).as_py()
             if row >= 0:
-                raise self._refusal(
-                    self._filled()[row],
+                raise self.refusal(
+                    self.filled()[row],
                     "expected quotes that close on their line; got a line break within them",
                 )
 
-    def _explained(self, error: str, num_columns: int) -> UserError:
+    def explained(self, error: str, num_columns: int) -> UserError:
         """Return pyarrow's refusal as a sentence of ours, with the line for its row."""
         if match := RAGGED.search(error):
             problem = f"expected {num_columns} columns; got {match[3]}"
@@ -244,13 +265,14 @@ class _Lines:
             got = "" if "UTF8" in match[3] else f"; got {shown(match[3][1:-1])}"
             problem = f"expected {what} in column {int(match[2]) + 1}{got}"
         else:
-            return self._refusal(0, f"expected CSV; {error.splitlines()[0].rstrip('.')}")
-        return self._refusal(self._filled()[int(match[1]) - 1], problem)
+            return self.refusal(0, f"expected CSV; {error.splitlines()[0].rstrip('.')}")
+        return self.refusal(self.filled()[int(match[1]) - 1], problem)
 
-    def _filled(self) -> IntArray:
+    def filled(self) -> IntArray:
         """Return which lines of the block are not blank, counted from 0."""
-        lines = bytes(self._block).split(b"\n")
+        lines = bytes(self.block).split(b"\n")
         return np.array([row for row, line in enumerate(lines) if line.strip(b"\r")], np.int64)
 
-    def _refusal(self, row: int, problem: str) -> UserError:
-        return UserError(f"{self._name} line {self._first + row}: {problem}.")
+    def refusal(self, row: int, problem: str, advice: str = "") -> UserError:
+        """Return the error of a line, counted from 0 within the block."""
+        return UserError(f"{self.name} line {self.first + row}: {problem}.{advice}")

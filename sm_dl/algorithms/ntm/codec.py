@@ -19,6 +19,7 @@ from sm_dl.data.jsonlines import object_from_line
 from sm_dl.data.protobuf.read import read_batches
 from sm_dl.data.protobuf.write import Tensor, record_bytes
 from sm_dl.data.recordio import framed
+from sm_dl.data.width import Width
 from sm_dl.errors import UserError, shown
 
 Weights = npt.NDArray[np.float32]
@@ -59,7 +60,7 @@ def decode(body: bytes, media: MediaType, num_words: int) -> Documents:
 def _read(body: bytes, media: MediaType, num_words: int) -> Iterator[Entries]:
     if media.name == CSV:
         label_size = label_size_of(f"{CSV};label_size={media.parameters.get('label_size', '0')}")
-        yield from entries_of_csv(Body(body, CSV), num_words, label_size)
+        yield from entries_of_csv(Body(body, CSV), _width(num_words), label_size)
     elif media.name == RECORDIO_PROTOBUF:
         for batch in read_batches(Body(body, RECORDIO_PROTOBUF).open(), BODY):
             yield entries_of_records(batch, num_words, BadRecords())
@@ -76,6 +77,15 @@ def _read(body: bytes, media: MediaType, num_words: int) -> Iterator[Entries]:
             raise UserError(f"instances: expected a list of documents; got {shown(instances)}.")
         named = [(f"instances[{index}]", instance) for index, instance in enumerate(instances)]
         yield _entries(named, num_words)
+
+
+def _width(num_words: int) -> Width:
+    """Return what a request's documents are measured by."""
+    return Width(
+        num_words,
+        ", one for each word of the model's vocabulary",
+        " Send documents over the vocabulary that the model was trained with.",
+    )
 
 
 def _entries(instances: Sequence[tuple[str, object]], num_words: int) -> Entries:

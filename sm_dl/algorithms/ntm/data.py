@@ -10,9 +10,11 @@ from sm_dl.algorithms.ntm.entries import Entries, checked, entries_of_matrix, en
 from sm_dl.content_types import CSV, RECORDIO_PROTOBUF
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.compression import explained, opened_plain
-from sm_dl.data.csv_table import label_size_of, read_csv
+from sm_dl.data.csv_numbers import read_numbers
+from sm_dl.data.csv_table import label_size_of
 from sm_dl.data.protobuf.read import read_batches
 from sm_dl.data.source import NamedBytes, byte_source
+from sm_dl.data.width import Width
 from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource, Hosts
 
@@ -37,11 +39,14 @@ def read_documents(
     """
     bad = bad or BadRecords()
     label_size = label_size_of(source.content_type, default=0)
+    width = Width(
+        num_words, ", as feature_dim says", " Set feature_dim to the size of the vocabulary."
+    )
     parts: list[Documents] = []
     num_read = 0
     host = (hosts.rank, len(hosts.names))
     for file in byte_source(source, (RECORDIO_PROTOBUF, CSV), host=host).next_epoch():
-        read = entries_of_csv(file, num_words, label_size, bad)
+        read = entries_of_csv(file, width, label_size, bad)
         if file.media_type == RECORDIO_PROTOBUF:
             read = _records(file, num_words, bad)
         for entries in read:
@@ -74,12 +79,15 @@ def _records(file: NamedBytes, num_words: int, bad: BadRecords) -> Iterator[Entr
 
 
 def entries_of_csv(
-    file: NamedBytes, num_words: int, label_size: int, bad: BadRecords | None = None
+    file: NamedBytes, width: Width, label_size: int, bad: BadRecords | None = None
 ) -> Iterator[Entries]:
     """Yield the counts of a CSV file: dense rows, behind `label_size` columns that are dropped."""
-    for columns in read_csv(file, "number", label_size + num_words, bad):
-        rows = np.empty((len(columns), num_words))
-        for word in range(num_words):
-            column = columns.batch.column(label_size + word)
-            rows[:, word] = column.to_numpy(zero_copy_only=False)
-        yield entries_of_matrix(rows, columns.place)
+    if label_size:
+        counts = width.reason.removeprefix(",")
+        width = Width(
+            label_size + width.size,
+            f", {label_size} of them as label_size says, the others{counts}",
+            width.advice,
+        )
+    for rows in read_numbers(file, width, bad):
+        yield entries_of_matrix(rows.values[:, label_size:], rows.place)

@@ -107,7 +107,11 @@ BEYOND = recordio(
             "line 3: expected 4 values",
         ),
         (JSON_LINES, b"\n\n", "request body: expected at least one document"),
-        (CSV, b"1,2,3\n", "request body line 1: expected 4 columns; got 3"),
+        (
+            CSV,
+            b"1,2,3\n",
+            "request body line 1: expected 4 columns, one for each word of the model's vocabulary; got 3",
+        ),
         (CSV, b"1,2,3,4\n1,2,3,x\n", "request body line 2: expected a number in column 4"),
         (CSV, b"\n", "request body: expected at least one document"),
         ("text/csv; label_size=x", b"1,2,3,4\n", "label_size: expected a whole number"),

@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import time
 
 import numpy as np
 import pytest
@@ -115,10 +116,10 @@ def test_documents_without_words_are_left_out_and_counted(channel, read, caplog)
         ({"a_pbr": recordio([b""])}, r"record 1 .*expected features\['values'\].*got nothing"),
         ({"a_pbr": SPARSE[:-3]}, r"record 9 at byte \d+: the record is cut short"),
         ({"a_pbr": b"{}\n"}, r"train/a\.pbr record 1 .*expected a RecordIO record"),
-        ({"a_csv": LINES + "1,2\n"}, r"train/a\.csv line 10: expected 12 columns; got 2"),
-        ({"a_csv": LINES + ",".join("1" * 13) + "\n"}, r"train/a\.csv line 10: expected 12 columns; got 13"),
+        ({"a_csv": LINES + "1,2\n"}, r"train/a\.csv line 10: expected 12 columns, as feature_dim says; got 2"),
+        ({"a_csv": f"{LINES}1{12 * ',1'}"}, r"train/a\.csv line 10: expected 12 columns, as feature_dim says; got 13"),
         ({"a_csv": LINES.replace("0", "zero", 1)}, r"train/a\.csv line 1: expected a number in column"),
-        ({"a_csv": "1,\n"}, r"train/a\.csv line 1: expected 12 columns; got 2"),
+        ({"a_csv": "1,\n"}, r"train/a\.csv line 1: expected 12 columns, as feature_dim says; got 2"),
         ({"a_csv": "-1" + ZEROS}, r"a\.csv line 1: expected counts of 0 or more; got -1\.0 for word 0"),
         ({"a_csv": "nan" + ZEROS}, r"train/a\.csv line 1: .* got nan for word 0"),
         ({"a_csv": ""}, r"channel train: expected at least one document with words; got 0"),
@@ -130,6 +131,24 @@ def test_what_is_no_document_is_refused_with_file_and_record(channel, read, file
     with pytest.raises(UserError, match=words) as refusal:
         read(channel(**files))
     assert len(str(refusal.value)) < 400
+
+
+def test_a_line_of_another_width_is_told_what_is_counted(channel, read):
+    sentence = (
+        r"^train/a\.csv line 1: expected 13 columns, 1 of them as label_size says, the others as "
+        r"feature_dim says; got 12\. Set feature_dim to the size of the vocabulary\.$"
+    )
+    with pytest.raises(UserError, match=sentence):
+        read(channel("text/csv; label_size=1", a_csv=LINES))
+
+
+def test_a_vocabulary_of_a_million_words_comes_in_csv_as_fast_as_its_bytes(channel):
+    num_words = 1_000_000
+    line = "2," + "0," * (num_words - 2) + "3\n"
+    begin = time.process_time()
+    found = read_documents(channel(a_csv=line * 2), num_words, hosts=Hosts())
+    assert time.process_time() - begin < 4  # a table of as many columns takes 20 s
+    assert (found.words.tolist(), found.counts.tolist()) == ([0, num_words - 1] * 2, [2, 3] * 2)
 
 
 def test_records_that_are_none_may_be_left_out_and_are_named(channel, read, caplog):

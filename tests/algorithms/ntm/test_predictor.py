@@ -1,0 +1,50 @@
+"""Requests through the door that clients use: what is answered, what is refused, and at what cost."""
+
+import time
+
+import pytest
+import torch
+
+from sm_dl.algorithms.ntm.network import NetworkShape, NTMNetwork
+from sm_dl.algorithms.ntm.predictor import NTMPredictor
+from sm_dl.content_types import CSV
+from sm_dl.serving.invoke import Call, invoke
+
+NUM_WORDS = 8
+
+
+@pytest.fixture(scope="module")
+def predictor() -> NTMPredictor:
+    """Return a model that nobody has trained."""
+    torch.manual_seed(0)
+    return NTMPredictor(NTMNetwork(NetworkShape(NUM_WORDS, 3, (9, 6), "sigmoid", False)))
+
+
+def _ask(predictor: NTMPredictor, body: bytes, content_type: str) -> tuple[int, str]:
+    response = invoke(predictor, Call(body=body, content_type=content_type))
+    return response.status, response.body.decode()
+
+
+def test_a_label_size_costs_nothing_that_the_body_does_not_hold(predictor: NTMPredictor) -> None:
+    begin = time.process_time()
+    status, text = _ask(predictor, b"1,2\n" * 64, f"{CSV};label_size=999999")
+    assert time.process_time() - begin < 1  # a column for each label took 18 s and 7 GB
+    assert status == 400
+    assert text == (
+        "request body line 1: expected 1000007 columns, 999999 of them as label_size says, the others "
+        "one for each word of the model's vocabulary; got 2. Send documents over the vocabulary that "
+        "the model was trained with."
+    )
+
+
+def test_labels_that_are_there_are_dropped_at_the_cost_of_their_bytes(
+    predictor: NTMPredictor,
+) -> None:
+    rows = b"1,0,0,2,0,0,0,1\n0,3,0,0,0,0,1,1\n"
+    labels = b"7," * 500_000
+    begin = time.process_time()
+    labelled = b"".join(labels + row for row in rows.splitlines(keepends=True))
+    answer = _ask(predictor, labelled, f"{CSV};label_size=500000")
+    assert time.process_time() - begin < 2
+    assert answer == _ask(predictor, rows, CSV)
+    assert answer[0] == 200
