@@ -14,6 +14,7 @@ from sm_dl.algorithms.ntm.documents import Documents, joined
 from sm_dl.algorithms.ntm.entries import Entries, checked, entries_of_records
 from sm_dl.content_types import CSV, JSON, JSON_LINES, RECORDIO_PROTOBUF, MediaType
 from sm_dl.data.bad_records import BadRecords
+from sm_dl.data.compression import GZIP_MAGIC
 from sm_dl.data.csv_table import label_size_of
 from sm_dl.data.jsonlines import object_from_line
 from sm_dl.data.protobuf.read import read_batches
@@ -59,6 +60,8 @@ def decode(body: bytes, media: MediaType, num_words: int) -> Documents:
 
 def _read(body: bytes, media: MediaType, num_words: int) -> Iterator[Entries]:
     if media.name == CSV:
+        if body.startswith(GZIP_MAGIC):  # it may unpack to any size
+            raise UserError(f"{BODY}: expected CSV; got gzip. Send it unpacked.")
         label_size = label_size_of(f"{CSV};label_size={media.parameters.get('label_size', '0')}")
         yield from entries_of_csv(Body(body, CSV), _width(num_words), label_size)
     elif media.name == RECORDIO_PROTOBUF:

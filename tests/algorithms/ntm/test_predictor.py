@@ -1,5 +1,6 @@
 """Requests through the door that clients use: what is answered, what is refused, and at what cost."""
 
+import gzip
 import time
 
 import pytest
@@ -48,3 +49,10 @@ def test_labels_that_are_there_are_dropped_at_the_cost_of_their_bytes(
     assert time.process_time() - begin < 2
     assert answer == _ask(predictor, rows, CSV)
     assert answer[0] == 200
+
+
+def test_a_packed_body_is_refused_before_it_is_unpacked(predictor: NTMPredictor) -> None:
+    body = gzip.compress(b"0,0,0,0,0,0,0,0\n" * 100_000)
+    assert len(body) < 4000
+    sentence = "request body: expected CSV; got gzip. Send it unpacked."
+    assert _ask(predictor, body, CSV) == (400, sentence)
