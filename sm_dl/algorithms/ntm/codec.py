@@ -106,33 +106,38 @@ def _entries(instances: Sequence[tuple[str, object]], num_words: int) -> Entries
 def _instance(
     instance: object, place: str, num_words: int
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return words and counts of a document, in any of the three spellings."""
+    """Return words and counts of a document, in any of the three spellings.
+
+    A sparse one without words has no keys, or none and no values: its shape alone says that it is one.
+    """
     match instance:
-        case {"features": list(values)} | {"data": {"features": {"values": list(values)}}} if (
-            not _keys(instance)
-        ):
-            counts = _numbers(values, f"{place}: values")
-            if len(counts) != num_words:
-                raise UserError(
-                    f"{place}: expected {num_words} values, one for each word of the model's vocabulary; "
-                    f"got {len(counts)}."
-                )
-            words = np.flatnonzero(counts)
-            return words, counts[words]
-        case {"data": {"features": {"keys": list(keys), "shape": shape, "values": list(values)}}}:
-            return _sparse(keys, values, shape, place, num_words)
+        case {"features": list(values)}:
+            return _dense(values, place, num_words)
+        case {"data": {"features": dict(tensor)}}:
+            given = (tensor.get("keys"), tensor.get("values"))
+            keys, values = ([] if one is None else one for one in given)
+            if isinstance(keys, list) and isinstance(values, list):
+                if values and not keys:
+                    return _dense(values, place, num_words)
+                if "shape" in tensor:
+                    return _sparse(keys, values, tensor["shape"], place, num_words)
     raise UserError(
         f"{place}: expected features as a list of counts, or data.features with values, and for a sparse "
         f"document keys and shape; got {shown(instance)}."
     )
 
 
-def _keys(instance: object) -> object:
-    """Return the keys of a document that has any."""
-    match instance:
-        case {"data": {"features": {"keys": keys}}}:
-            return keys
-    return None
+def _dense(
+    values: list[Any], place: str, num_words: int
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    counts = _numbers(values, f"{place}: values")
+    if len(counts) != num_words:
+        raise UserError(
+            f"{place}: expected {num_words} values, one for each word of the model's vocabulary; "
+            f"got {len(counts)}."
+        )
+    words = np.flatnonzero(counts)
+    return words, counts[words]
 
 
 def _sparse(

@@ -1,6 +1,7 @@
 """Requests through the door that clients use: what is answered, what is refused, and at what cost."""
 
 import gzip
+import json
 import time
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from sm_dl.algorithms.ntm.network import NetworkShape, NTMNetwork
 from sm_dl.algorithms.ntm.predictor import NTMPredictor
-from sm_dl.content_types import CSV
+from sm_dl.content_types import CSV, JSON, JSON_LINES
 from sm_dl.serving.invoke import Call, invoke
 
 NUM_WORDS = 8
@@ -56,3 +57,42 @@ def test_a_packed_body_is_refused_before_it_is_unpacked(predictor: NTMPredictor)
     assert len(body) < 4000
     sentence = "request body: expected CSV; got gzip. Send it unpacked."
     assert _ask(predictor, body, CSV) == (400, sentence)
+
+
+EMPTY = [
+    {"keys": [], "shape": [NUM_WORDS], "values": []},
+    {"shape": [NUM_WORDS], "values": []},
+    {"keys": [], "shape": [NUM_WORDS]},
+    {"shape": [NUM_WORDS]},
+]
+
+
+@pytest.mark.parametrize("features", EMPTY)
+def test_a_sparse_document_without_words_is_answered_as_a_dense_one(
+    predictor: NTMPredictor, features: dict[str, object]
+) -> None:
+    line = json.dumps({"data": {"features": features}}).encode()
+    zeros = json.dumps({"features": [0] * NUM_WORDS}).encode()
+    for content_type, around in ((JSON, b'{"instances": [%s]}'), (JSON_LINES, b"%s\n")):
+        answer = _ask(predictor, around % line, content_type)
+        assert answer == _ask(predictor, around % zeros, content_type)
+        assert answer[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("features", "words"),
+    [
+        ({"keys": [], "values": []}, "instances[0]: expected features as a list of counts"),
+        ({"values": []}, "instances[0]: expected features as a list of counts"),
+        ({"shape": [9], "values": []}, "instances[0]: shape: expected [8], the size"),
+        ({"shape": [NUM_WORDS], "values": None, "keys": [1]}, "1 keys and 0 values"),
+        ({"shape": [NUM_WORDS], "values": "", "keys": []}, "instances[0]: expected features as"),
+    ],
+)
+def test_a_document_of_which_nothing_says_how_long_it_is_is_refused(
+    predictor: NTMPredictor, features: dict[str, object], words: str
+) -> None:
+    body = json.dumps({"instances": [{"data": {"features": features}}]}).encode()
+    status, text = _ask(predictor, body, JSON)
+    assert status == 400
+    assert words in text
