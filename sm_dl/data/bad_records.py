@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sm_dl.errors import UserError
@@ -14,12 +14,13 @@ MAX_NAMED = 100
 
 
 class BadRowError(UserError):
-    """One record of a block that is read as a whole cannot be read."""
+    """One record of a block that is read as a whole cannot be read, or several for the same reason."""
 
-    def __init__(self, message: str, row: int) -> None:
-        """Remember which one, counted from 0 within the block."""
+    def __init__(self, message: str, row: int, others: Sequence["BadRowError"] = ()) -> None:
+        """Remember which one, counted from 0 within the block, and the others if there are any."""
         super().__init__(message)
         self.row = row
+        self.all = (self, *others)
 
 
 class BadRecords:

@@ -7,7 +7,7 @@ does not. What either wrote is read the same way: parts by length, records by fl
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -69,8 +69,8 @@ class Frames:
         number = self.first + index if self.numbers is None else int(self.numbers[index])
         return place(self.name, number, int(self.offsets_bytes[index]))
 
-    def without(self, index: int) -> "Frames":
-        """Return all records but one; each keeps its number and its offset."""
+    def without(self, index: Sequence[int]) -> "Frames":
+        """Return all records but some; each keeps its number and its offset."""
         numbers = np.arange(self.first, self.first + len(self))
         return Frames(
             self.buffer,

@@ -120,7 +120,10 @@ def test_rows_chosen_from_a_table_keep_their_places(data_file: Make) -> None:
 
 def _payload(*values: float, kind: str = "float32_tensor", label: int = 1) -> bytes:
     record = record_pb2.Record()
-    getattr(record.features["values"], kind).values.extend(values)
+    if kind == "bytes":
+        record.features["values"].bytes.value.append(b"x")
+    else:
+        getattr(record.features["values"], kind).values.extend(values)
     record.label["values"].float32_tensor.values.extend([0.0] * label)
     return record.SerializeToString()
 
@@ -128,7 +131,7 @@ def _payload(*values: float, kind: str = "float32_tensor", label: int = 1) -> by
 PAYLOADS = {
     "random bytes": b"\xff\xff\xff",
     "cut within": _payload(1, 2)[:-3],
-    "another type of value": _payload(1, 2, kind="float64_tensor"),
+    "bytes": _payload(kind="bytes"),
     "no values": b"",
     "a name that is no UTF-8": _payload(1, 2).replace(b"values", b"\xff" * 6),
 }

@@ -11,7 +11,7 @@ import orjson
 
 from sm_dl.algorithms.ntm.data import entries_of_csv
 from sm_dl.algorithms.ntm.documents import Documents, joined
-from sm_dl.algorithms.ntm.entries import Entries, checked, entries_of_records
+from sm_dl.algorithms.ntm.entries import TENSOR, Entries, checked, entries_of_records
 from sm_dl.content_types import CSV, JSON, JSON_LINES, RECORDIO_PROTOBUF, MediaType
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.compression import GZIP_MAGIC
@@ -65,8 +65,9 @@ def _read(body: bytes, media: MediaType, num_words: int) -> Iterator[Entries]:
         label_size = label_size_of(f"{CSV};label_size={media.parameters.get('label_size', '0')}")
         yield from entries_of_csv(Body(body, CSV), _width(num_words), label_size)
     elif media.name == RECORDIO_PROTOBUF:
-        for batch in read_batches(Body(body, RECORDIO_PROTOBUF).open(), BODY):
-            yield entries_of_records(batch, num_words, BadRecords())
+        wanted = {TENSOR: _width(num_words)}
+        for batch in read_batches(io.BytesIO(body), BODY, wanted=wanted):
+            yield entries_of_records(batch)
     elif media.name == JSON_LINES:
         lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
         found = [

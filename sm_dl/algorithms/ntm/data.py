@@ -6,7 +6,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from sm_dl.algorithms.ntm.documents import Documents, joined
-from sm_dl.algorithms.ntm.entries import Entries, checked, entries_of_matrix, entries_of_records
+from sm_dl.algorithms.ntm.entries import (
+    TENSOR,
+    Entries,
+    checked,
+    entries_of_matrix,
+    entries_of_records,
+)
 from sm_dl.content_types import CSV, RECORDIO_PROTOBUF
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.compression import explained, opened_plain
@@ -48,7 +54,7 @@ def read_documents(
     for file in byte_source(source, (RECORDIO_PROTOBUF, CSV), host=host).next_epoch():
         read = entries_of_csv(file, width, label_size, bad)
         if file.media_type == RECORDIO_PROTOBUF:
-            read = _records(file, num_words, bad)
+            read = _records(file, width, bad)
         for entries in read:
             documents = checked(entries, num_words, bad)
             num_read += len(documents)
@@ -72,10 +78,10 @@ def read_documents(
     return found
 
 
-def _records(file: NamedBytes, num_words: int, bad: BadRecords) -> Iterator[Entries]:
+def _records(file: NamedBytes, width: Width, bad: BadRecords) -> Iterator[Entries]:
     with explained(file, lambda: "some records"), opened_plain(file) as stream:
-        for batch in read_batches(stream, file.name, bad):
-            yield entries_of_records(batch, num_words, bad)
+        for batch in read_batches(stream, file.name, bad, wanted={TENSOR: width}):
+            yield entries_of_records(batch)
 
 
 def entries_of_csv(

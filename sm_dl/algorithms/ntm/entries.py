@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sm_dl.algorithms.ntm.documents import Documents, documents_from
 from sm_dl.data.bad_records import BadRecords
-from sm_dl.data.protobuf.columns import Batch, Column
+from sm_dl.data.protobuf.columns import Batch
 from sm_dl.errors import UserError
 
 Numbers = npt.NDArray[Any]
@@ -56,45 +56,12 @@ def entries_of_matrix(rows: Numbers, place: Callable[[int], str]) -> Entries:
     return Entries(words, rows[documents, words], sizes, place)
 
 
-def entries_of_records(batch: Batch, num_words: int, bad: BadRecords) -> Entries:
-    """Return the counts of protobuf records, dense or sparse.
-
-    Raises:
-        UserError: Records have no tensor of the name, or one of another length or shape.
-    """
-    column = batch.features.get(TENSOR)
-    if column is None:
-        names = ", ".join([*batch.features, *batch.blobs]) or "nothing"
-        raise UserError(
-            f"{batch.places(0)}: expected features['{TENSOR}'] with the counts of a document; got {names}."
-        )
-    return _sparse(column, num_words) if column.is_sparse else _dense(column, num_words, bad)
-
-
-def _sparse(column: Column, num_words: int) -> Entries:
-    if column.shape != (num_words,):
-        raise UserError(
-            f"{column.places(0)}: {column.title}: expected the shape [{num_words}], as feature_dim says; "
-            f"got {list(column.shape or ())}. Set feature_dim to the size of the vocabulary."
-        )
+def entries_of_records(batch: Batch) -> Entries:
+    """Return the counts of protobuf records, which have all the width of the vocabulary."""
+    column = batch.features[TENSOR]
+    if not column.is_sparse:
+        return entries_of_matrix(column.dense(), column.places)
     return Entries(column.keys, column.values, np.diff(column.row_starts), column.places)
-
-
-def _dense(column: Column, num_words: int, bad: BadRecords) -> Entries:
-    lengths = np.diff(column.row_starts)
-    wrong = np.flatnonzero(lengths != num_words)
-    for row in wrong.tolist():
-        bad.leave_out(
-            UserError(
-                f"{column.places(row)}: {column.title}: expected {num_words} counts, as feature_dim says; "
-                f"got {lengths[row]}. Set feature_dim to the size of the vocabulary."
-            )
-        )
-    right = np.flatnonzero(lengths == num_words)
-    values = column.values[np.repeat(lengths == num_words, lengths)]
-    return entries_of_matrix(
-        values.reshape(len(right), num_words), lambda row: column.places(int(right[row]))
-    )
 
 
 def checked(entries: Entries, num_words: int, bad: BadRecords) -> Documents:

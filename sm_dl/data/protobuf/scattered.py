@@ -85,7 +85,7 @@ class Scattered:
                 for row, start, length in zip(chosen.tolist(), starts, lengths, strict=True):
                     texts[row] = self.buffer[start : start + length]
                 continue
-            tensors = self._tensors(number, key)
+            tensors = self.tensors(number, key)
             tensors.kinds[chosen] = kind
             for field in fields:
                 if kind == BYTES and field != VALUES:
@@ -96,14 +96,15 @@ class Scattered:
     def add_record(self, row: int, record: Record) -> None:
         """Note one record that was read by itself."""
         for (number, key), value in record.entries.items():
-            tensors = self._tensors(number, key)
+            tensors = self.tensors(number, key)
             tensors.kinds[row] = value.kind
             for field, found in value.spans.items():
                 tensors.add_pieces(field, row, found)
         for number, text in record.texts.items():
             self.texts.setdefault(number, {})[row] = text
 
-    def _tensors(self, number: int, key: bytes) -> Tensors:
+    def tensors(self, number: int, key: bytes) -> Tensors:
+        """Return the pieces under a name; there may be none yet."""
         if (number, key) not in self.names:
             self.names[number, key] = Tensors(self.buffer, self._num_records)
         return self.names[number, key]

@@ -116,7 +116,11 @@ BEYOND = recordio(
         (CSV, b"\n", "request body: expected at least one document"),
         ("text/csv; label_size=x", b"1,2,3,4\n", "label_size: expected a whole number"),
         (RECORDIO_PROTOBUF, b"1,2,3,4\n", "request body record 1 .*expected a RecordIO record"),
-        (RECORDIO_PROTOBUF, FIVE, "request body record 1 .*expected 4 counts"),
+        (
+            RECORDIO_PROTOBUF,
+            FIVE,
+            "request body record 1 .*expected 4 values, one for each word of the model's voc",
+        ),
         (RECORDIO_PROTOBUF, BEYOND, "expected keys below 4"),
     ],
 )

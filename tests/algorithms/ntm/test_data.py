@@ -10,7 +10,7 @@ import pytest
 from sm_dl.algorithms.ntm.data import read_documents
 from sm_dl.content_types import CSV, RECORDIO_PROTOBUF
 from sm_dl.data.protobuf.columns import Column, Csr
-from sm_dl.data.protobuf.write import Tensor, dense_records, record_bytes, sparse_records
+from sm_dl.data.protobuf.write import Blob, Tensor, dense_records, record_bytes, sparse_records
 from sm_dl.data.recordio import framed
 from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource, Hosts
@@ -36,7 +36,7 @@ def dense(*row):
 GOOD = sparse([1, 3], [2, 1])
 OTHER = recordio([record_bytes({"other": Tensor(np.ones(NUM_WORDS, np.float32))})])
 ZEROS = ",0" * (NUM_WORDS - 1)
-WRONG_LENGTH = "expected 12 counts, as feature_dim says; got"
+WRONG_LENGTH = "expected 12 values, as feature_dim says; got"
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,71 @@ def test_labels_of_the_clients_writers_are_ignored(channel, read):
     labels = np.arange(len(COUNTS), dtype=np.float32)
     records = recordio(sparse_records(csr_of(COUNTS), labels))
     assert np.array_equal(read(channel(a_pbr=records)), COUNTS)
+
+
+def _labelled(*labels):
+    """Return a record of a document beside labels."""
+    tensors = {name: Tensor(np.ones(count, np.float32)) for name, count in labels}
+    counts = Tensor(np.array([2, 1], np.float32), np.array([1, 3], np.uint64), (NUM_WORDS,))
+    return framed(record_bytes({"values": counts}, tensors), cuts=False)
+
+
+def test_labels_decide_nothing_wherever_they_are(channel, read):
+    records = [GOOD, _labelled(("values", 1)), _labelled(("values", 3), ("other", 2)), GOOD, GOOD]
+    for order in (records, records[::-1]):
+        found = read(channel(a_pbr=b"".join(order)))
+        assert found[:, [1, 3]].tolist() == [[2, 1]] * 5
+        assert found.sum() == 15
+
+
+MIXED = [
+    GOOD,
+    dense(*range(NUM_WORDS)),
+    sparse([], []),
+    sparse([2], [4], kind=np.int32),
+    dense(*[0] * 11, 1),
+    sparse([11, 0], [0.5, 3], kind=np.float64),
+    _labelled(("values", 1)),
+]
+MIXED_ROWS = np.zeros((6, NUM_WORDS))
+MIXED_ROWS[[0, 0, 2, 3, 4, 4, 5, 5], [1, 3, 2, 11, 0, 11, 1, 3]] = [2, 1, 4, 1, 3, 0.5, 2, 1]
+MIXED_ROWS[1] = range(NUM_WORDS)
+
+
+def test_each_record_is_dense_or_sparse_and_of_its_own_type(channel, read):
+    assert np.array_equal(read(channel(a_pbr=b"".join(MIXED))), MIXED_ROWS)
+    assert np.array_equal(read(channel(a_pbr=b"".join(MIXED[::-1]))), MIXED_ROWS[::-1])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (sparse([1], [1], (13,)), r"expected the shape \[12\], as feature_dim says; got \[13\]"),
+        (sparse([1], [1], (3, 4)), r"expected the shape \[12\], as feature_dim says; got \[3, 4\]"),
+        (dense(*13 * [1]), f"{WRONG_LENGTH} 13"),
+        (dense(), f"{WRONG_LENGTH} 0"),
+        (sparse([1], [1], None), "a sparse row needs a shape"),
+        (sparse([12], [1]), "expected keys below 12"),
+        (OTHER, r"expected numbers under this name; got only \['other'\]"),
+        (framed(record_bytes({"values": Blob(b"x")}), cuts=False), "expected numbers.*got bytes"),
+    ],
+)
+@pytest.mark.parametrize("position", [0, 3, 7])
+def test_the_record_that_is_wrong_is_the_one_that_is_named(channel, read, wrong, words, position):
+    records = [*MIXED[:position], wrong, *MIXED[position:]]
+    source = channel(a_pbr=b"".join(records))
+    with pytest.raises(UserError, match=rf"a\.pbr record {position + 1} at byte \d+: .*{words}"):
+        read(source)
+    assert np.array_equal(read(source, most_bad=1), MIXED_ROWS)
+
+
+def test_many_wrong_records_are_left_out_at_once(channel, read):
+    num_pairs = 20_000
+    source = channel(a_pbr=(sparse([1], [1], (13,)) + GOOD) * num_pairs)
+    begin = time.process_time()
+    found = read(source, most_bad=num_pairs)
+    assert (found.shape, found.sum()) == ((num_pairs, NUM_WORDS), 3 * num_pairs)
+    assert time.process_time() - begin < 20  # one by one: minutes
 
 
 def test_leading_labels_of_csv_are_dropped(channel, read):
@@ -112,8 +177,8 @@ def test_documents_without_words_are_left_out_and_counted(channel, read, caplog)
         ({"a_pbr": sparse([1, 2], [1])}, r"record 1 .*expected a key for each value"),
         ({"a_pbr": dense(*13 * [1])}, f"record 1 .*{WRONG_LENGTH} 13"),
         ({"a_pbr": DENSE + dense(*5 * [1])}, f"record 10 .*{WRONG_LENGTH} 5"),
-        ({"a_pbr": OTHER}, r"record 1 .*expected features\['values'\].*got other"),
-        ({"a_pbr": recordio([b""])}, r"record 1 .*expected features\['values'\].*got nothing"),
+        ({"a_pbr": OTHER}, r"record 1 .*features\['values'\]: expected numbers.*got only \['other'\]"),
+        ({"a_pbr": recordio([b""])}, r"record 1 .*features\['values'\]: expected numbers.*got no features"),
         ({"a_pbr": SPARSE[:-3]}, r"record 9 at byte \d+: the record is cut short"),
         ({"a_pbr": b"{}\n"}, r"train/a\.pbr record 1 .*expected a RecordIO record"),
         ({"a_csv": LINES + "1,2\n"}, r"train/a\.csv line 10: expected 12 columns, as feature_dim says; got 2"),

@@ -10,10 +10,12 @@ from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.protobuf import record_pb2
 from sm_dl.data.protobuf.columns import Batch, Column, joined
 from sm_dl.data.protobuf.read import read_batches
 from sm_dl.data.recordio import CHUNK_BYTES, framed, read_records
+from sm_dl.data.width import Width
 from sm_dl.errors import UserError
 from tests.golden import content, expected, needs_golden
 
@@ -312,12 +314,11 @@ def test_parts_of_a_record_are_joined_before_it_is_read() -> None:
 @pytest.mark.parametrize(
     ("records", "problem"),
     [
-        ([_record([1]), _record([1], "float64_tensor")], "record 2 .* expected float32_tensor"),
         (
             [_record([1]), _record([1], name="other")],
             "record 2 .* expected float32_tensor, .* got no value",
         ),
-        ([_record([1], keys=[8], shape=[8])], r"record 1 .* keys below 8, .* got \[8\]"),
+        ([_record([1], keys=[8], shape=[8])], r"record 1 .* keys below 8, .* got 8"),
         ([_record([1], keys=[1])], "record 1 .* needs a shape"),
         ([_record([1, 2], keys=[1], shape=[8])], "record 1 .* a key for each value"),
         (
@@ -338,6 +339,50 @@ def test_parts_of_a_record_are_joined_before_it_is_read() -> None:
 def test_records_that_do_not_fit_are_named(records: list[Any], problem: str) -> None:
     with pytest.raises(UserError, match=problem):
         _batch(_stream(records))
+
+
+def test_dense_and_sparse_rows_of_any_type_may_be_mixed() -> None:
+    records = [
+        _record([1.5, -2]),
+        _record([2.5], "float64_tensor", keys=[1], shape=[2]),
+        _record(shape=[2]),
+        _record([-3, 2**31 - 1], "int32_tensor", shape=[2]),
+        _record([0.1], keys=[0], shape=[2]),
+    ]
+    rows = [[1.5, -2], [0, 2.5], [0, 0], [-3, 2**31 - 1], [float(np.float32(0.1)), 0]]
+    for step in (1, -1):
+        column = _batch(_stream(records[::step])).features["values"]
+        assert (column.values.dtype, column.shape, column.is_sparse) == (np.float64, (2,), True)
+        assert column.dense().tolist() == rows[::step]
+    for count in (2, 3):  # dense rows that say no shape, or no type of their own
+        column = _batch(_stream([*records[:1], *records[3:4]] * count)).features["values"]
+        assert (column.is_sparse, column.dense().tolist()) == (False, [rows[0], rows[3]] * count)
+
+
+WIDTH = Width(2, ", as asked", " Do.")
+
+
+def test_only_what_is_wanted_is_looked_at() -> None:
+    records = [_record([1, 2]) for _ in range(4)]
+    records[1].label["values"].float32_tensor.values.append(1)
+    records[2].features["more"].bytes.value.append(b"x")
+    records[3].uid = "uid"
+    (batch,) = read_batches(io.BytesIO(_stream(records)), "a.pbr", wanted={"values": WIDTH})
+    assert (list(batch.features), batch.label, batch.blobs, batch.texts) == (["values"], {}, {}, {})
+    assert batch.features["values"].dense().tolist() == [[1, 2]] * 4
+
+
+def test_a_width_decides_which_records_are_wrong_not_the_first_one() -> None:
+    records = [_record([1], keys=[1], shape=[3]), *[_record([1], keys=[1], shape=[2])] * 3]
+    bad = BadRecords(9)
+    stream = _stream([*records, _record([1, 2, 3]), *records])
+    (batch,) = read_batches(io.BytesIO(stream), "a.pbr", bad, wanted={"values": WIDTH})
+    assert batch.features["values"].dense().tolist() == [[0, 1]] * 6
+    assert [reason.split()[2] for reason in bad.reasons] == ["1", "6", "5"]
+    assert bad.reasons[0].endswith(
+        "features['values']: expected the shape [2], as asked; got [3]. Do."
+    )
+    assert bad.reasons[2].endswith("features['values']: expected 2 values, as asked; got 3. Do.")
 
 
 def test_rows_of_other_lengths_are_named_when_a_matrix_is_asked_for() -> None:
