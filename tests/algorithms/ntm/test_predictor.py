@@ -4,9 +4,11 @@ import gzip
 import json
 import time
 
+import numpy as np
 import pytest
 import torch
 
+from sm_dl.algorithms.ntm.documents import documents_from
 from sm_dl.algorithms.ntm.network import NetworkShape, NTMNetwork
 from sm_dl.algorithms.ntm.predictor import NTMPredictor
 from sm_dl.content_types import CSV, JSON, JSON_LINES
@@ -96,3 +98,23 @@ def test_a_document_of_which_nothing_says_how_long_it_is_is_refused(
     status, text = _ask(predictor, body, JSON)
     assert status == 400
     assert words in text
+
+
+def test_a_request_is_answered_alike_whatever_stands_beside_it() -> None:
+    torch.manual_seed(0)
+    random = np.random.default_rng(0)
+    for activation, layers in (("sigmoid", (60, 40)), ("tanh", (300,)), ("relu", (1500, 33))):
+        model = NTMPredictor(NTMNetwork(NetworkShape(500, 20, layers, activation, True)))
+        requests = [
+            documents_from(
+                random.integers(500, size=90 * count),
+                random.integers(1, 9, size=90 * count).astype(np.float64),
+                np.full(count, 90),
+                500,
+            )
+            for count in (1, 7, 1, 3, 64, 2, 1, 700, 16)
+        ]
+        together = model.predict(requests)
+        for request, answer in zip(requests, together, strict=True):
+            assert answer.tobytes() == model.predict([request])[0].tobytes()
+            assert answer.shape == (len(request), 20)
