@@ -58,7 +58,7 @@ class Algorithm:
         return Job(
             algorithm=self.name,
             hyperparameters=hyperparameters,
-            channels=check_channels(self.channels, job.channels),
+            channels=check_channels(self.channels, job.channels, len(job.hosts.names)),
             paths=job.paths,
             resources=job.resources,
             hosts=job.hosts,

@@ -22,16 +22,23 @@ class Channel:
     required: bool = False
     modes: tuple[str, ...] = ("File",)
     distributions: tuple[str, ...] = ("FullyReplicated",)
+    may_be_empty: bool = False
+    """Whether a host trains with the others although a `ShardedByS3Key` channel left nothing for it."""
 
 
 def check_channels(
-    declared: Sequence[Channel], given: Mapping[str, ChannelSource]
+    declared: Sequence[Channel], given: Mapping[str, ChannelSource], num_hosts: int = 1
 ) -> dict[str, ChannelSource]:
     """Return the channels that hold something.
 
     A channel whose folder is absent or empty counts as absent, with a warning when the
-    algorithm can do without it (contract, section 1.2).
+    algorithm can do without it (contract, section 1.2). A host's share of a sharded channel may
+    hold nothing where there are fewer files than hosts (section 2).
 
+    Args:
+        declared: What the algorithm reads.
+        given: What the job brings.
+        num_hosts: Of the job.
     Raises:
         UserError: A required channel is missing, or one is unknown, or comes in a mode,
             a distribution or a content type that the algorithm does not read.
@@ -44,7 +51,8 @@ def check_channels(
             hint = near_miss(name, known) or f" Known: {', '.join(known)}."
             raise UserError(f"Extraneous channel found: {name}.{hint}")
         _check_source(channel, source)
-        if _holds_files(source):
+        is_share = source.distribution == "ShardedByS3Key" and num_hosts > 1
+        if _holds_files(source) or (channel.may_be_empty and is_share):
             present[name] = source
         elif not channel.required:
             logger.warning(

@@ -5,12 +5,17 @@ stands at a position, `batches_of` which positions a reader takes. Nothing is re
 two calls, so a run may go on at any position and with another number of ranks or workers.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from sm_dl.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 IntArray = npt.NDArray[np.int64]
@@ -40,6 +45,28 @@ def share_of_host(objects: Sequence[T], host: int, num_hosts: int) -> list[T]:
         num_hosts: How many there are.
     """
     return list(objects[host::num_hosts])
+
+
+def tell_of_empty_share(channel: str, host: str, num_hosts: int) -> None:
+    """Warn that a host brings nothing to the training of all."""
+    logger.warning(
+        "channel %s: the share of host %s holds no records; it trains with those of the other %d. "
+        "Bring as many files as hosts, or FullyReplicated, to make use of it.",
+        channel, host, num_hosts - 1,
+    )  # fmt: skip
+
+
+def refuse_empty_shares(channel: str, num_records: Sequence[int]) -> None:
+    """Refuse shares of hosts that are all empty; each knows its own only, until they have met.
+
+    Raises:
+        UserError: No host has a record.
+    """
+    if not any(num_records):
+        raise UserError(
+            f"channel {channel}: expected records in the share of at least one host; "
+            f"got none in those of all {len(num_records)}. Bring files that hold some."
+        )
 
 
 def batches_of(reader: Reader, start: int, stop: int, batch_size: int) -> Iterator[IntArray]:

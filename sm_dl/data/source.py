@@ -153,18 +153,20 @@ def byte_source(
         accepted: Media types that the caller reads; None means all. Where it is one alone, files
             may have any name.
         host: This host's number and how many there are, to take a share of a `ShardedByS3Key`
-            channel: whole files, by the order of their keys. What the platform has put into
-            folders and pipes is this host's share already.
+            channel: whole files, by the order of their keys, and none where there are more hosts
+            than files. What the platform has put into folders and pipes is this host's share already.
         timeout_s: How long a pipe may be silent.
     Raises:
-        UserError: There is no file, or one of an unknown extension while no content type is given.
+        UserError: There is no file, and not only in this host's share, or one of an unknown extension
+            while no content type is given.
         PlatformError: The object store does not answer.
     """
     if source.input_mode == "Pipe" and source.s3_uri is None:
         media_type = _media_type(source, source.name, source.name, accepted)
         return PipeSource(source.path, source.name, media_type, timeout_s)
     files = _stored_objects(source, accepted) if source.s3_uri else _folder_files(source, accepted)
-    if not files:
+    is_share = source.distribution == "ShardedByS3Key" and host[1] > 1
+    if not files and not (is_share and source.is_shared_out):
         raise UserError(
             f"channel {source.name}: expected at least one data file below "
             f"{source.s3_uri or source.path}; got none."

@@ -1,6 +1,7 @@
 """A channel is welcome or refused by name; what holds nothing counts as absent."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +227,16 @@ def test_a_pipe_that_has_not_appeared_yet_is_a_channel(tmp_path: Path) -> None:
 def test_an_address_in_an_object_store_is_a_channel(tmp_path: Path) -> None:
     given = ChannelSource("train", tmp_path / "train", JSON_LINES, s3_uri="s3://bucket/train")
     assert check_channels(DECLARED, {"train": given}) == {"train": given}
+
+
+def test_a_share_of_a_sharded_channel_may_be_empty_where_there_are_several_hosts(
+    source: Make,
+) -> None:
+    declared = (Channel("train", "Rows.", ("text/csv",), required=True, may_be_empty=True,
+                        distributions=("FullyReplicated", "ShardedByS3Key")),)  # fmt: skip
+    share = source("train", distribution="ShardedByS3Key", is_shared_out=True)
+    assert check_channels(declared, {"train": share}, num_hosts=2) == {"train": share}
+    whole = replace(share, distribution="FullyReplicated")
+    for given, num_hosts in ((share, 1), (whole, 2)):
+        with pytest.raises(UserError, match="Missing required channel: train"):
+            check_channels(declared, {"train": given}, num_hosts)

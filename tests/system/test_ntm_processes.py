@@ -62,10 +62,8 @@ def test_two_processes_have_the_losses_of_one(tmp_path):
     assert two == pytest.approx(one, rel=0.02)
 
 
-@pytest.fixture(scope="module")
-def two_hosts(tmp_path_factory):
-    """Train on two hosts that hold documents of different words; return folder, codes and logs."""
-    folder = tmp_path_factory.mktemp("hosts")
+def _on_two_hosts(folder, shares):
+    """Train on two hosts that hold some documents each, or no file; return exit codes and logs."""
     processes = []
     with network() as hosts:
         addresses = [address for address, _, _ in hosts]
@@ -75,7 +73,8 @@ def two_hosts(tmp_path_factory):
             train, config = root / "input" / "data" / "train", root / "input" / "config"
             for file in train.iterdir():
                 file.unlink()
-            _write(train, _documents((half, 40 + 50 * half)))
+            if shares[half] is not None:
+                _write(train, shares[half])
             channels = json.loads((config / "inputdataconfig.json").read_text())
             channels["train"]["S3DistributionType"] = "ShardedByS3Key"
             (config / "inputdataconfig.json").write_text(json.dumps(channels))
@@ -96,8 +95,36 @@ def two_hosts(tmp_path_factory):
                 )
             )
         logs = [process.communicate(timeout=240)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(logs)
+    return [process.returncode for process in processes], logs
+
+
+@pytest.fixture(scope="module")
+def two_hosts(tmp_path_factory):
+    """Train on two hosts that hold documents of different words; return folder and logs."""
+    folder = tmp_path_factory.mktemp("hosts")
+    codes, logs = _on_two_hosts(folder, [_documents((0, 40)), _documents((1, 90))])
+    assert codes == [0, 0], "\n".join(logs)
     return folder, logs
+
+
+@pytest.mark.parametrize("empty", [0, 1])
+def test_a_host_without_a_file_trains_with_the_documents_of_the_other(tmp_path, empty):
+    shares = [_documents((0, 40)), _documents((0, 40))]
+    shares[empty] = None
+    codes, logs = _on_two_hosts(tmp_path, shares)
+    assert codes == [0, 0], "\n".join(logs)
+    seen = re.findall(r"Finished training epoch \d+ on (\d+) examples from (\d+) batches", logs[0])
+    assert seen == [("40", "3")] * 6
+    told = ["holds no records; it trains with those of the other 1" in log for log in logs]
+    assert told == [empty == 0, empty == 1]
+    assert _losses(logs[0])[-1] < _losses(logs[0])[0]
+
+
+def test_hosts_of_which_none_has_a_document_are_refused(tmp_path):
+    codes, logs = _on_two_hosts(tmp_path, [None, np.zeros((3, NUM_WORDS), np.float32)])
+    assert codes == [2, 2], "\n".join(logs)
+    for log in logs:
+        assert "channel train: expected records in the share of at least one host; got none" in log
 
 
 def test_two_hosts_see_each_document_of_their_shards_once_an_epoch(two_hosts):

@@ -43,6 +43,7 @@ ALGORITHM = Algorithm(
             (CSV,),
             required=True,
             distributions=("FullyReplicated", "ShardedByS3Key"),
+            may_be_empty=True,
         ),
         Channel(
             "validation",

@@ -16,7 +16,7 @@ from sm_dl.algorithms.ip_insights.data import Table
 from sm_dl.algorithms.ip_insights.hyperparameters import IPInsightsHyperparameters
 from sm_dl.algorithms.ip_insights.negatives import key_of, random_addresses, shuffled_partners
 from sm_dl.algorithms.ip_insights.network import PairBatch
-from sm_dl.data.shard import record_at
+from sm_dl.data.shard import record_at, refuse_empty_shares
 from sm_dl.engine.gathering import numbers_of_all
 from sm_dl.engine.place import Place, address
 
@@ -98,6 +98,7 @@ class EpochBatches:
             every = numbers_of_all(len(self.table), device)
             size = len(every) // self.sharing.num_groups
             self._num_pairs = every[:: max(size, 1)][: self.sharing.num_groups]
+            refuse_empty_shares("train", self._num_pairs)
         return self._num_pairs
 
     def _first_step(self, place: Place, num_pairs: list[int]) -> int:

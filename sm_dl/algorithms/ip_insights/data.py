@@ -18,6 +18,7 @@ from sm_dl.content_types import CSV
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.columns import Columns, arrow
 from sm_dl.data.csv_table import read_csv
+from sm_dl.data.shard import tell_of_empty_share
 from sm_dl.data.source import NamedBytes, byte_source
 from sm_dl.errors import UserError, shown
 from sm_dl.job.job import ChannelSource, Hosts
@@ -168,7 +169,7 @@ def read_table(
         hosts: Of a `ShardedByS3Key` channel each reads its own share.
         bad: May leave out rows that are no pair; without it the first one is refused.
     Raises:
-        UserError: A row is no pair, or there is none at all.
+        UserError: A row is no pair, or there is none at all, and not only in this host's share.
     """
     host = (hosts.rank, len(hosts.names))
     reader = PairReader(bad)
@@ -179,6 +180,9 @@ def read_table(
             addresses.append(pairs.address_N)
             entities.add(pairs.hash_N)
     table = Table(_joined(rows, np.int32), _joined(addresses, np.uint32), entities.all())
+    if not len(table) and source.distribution == "ShardedByS3Key" and host[1] > 1:
+        tell_of_empty_share(source.name, hosts.current, host[1])
+        return table
     if not len(table):
         raise UserError(
             f"channel {source.name}: expected at least one pair of an entity and an address; got none. "
@@ -235,6 +239,8 @@ class _Distinct:
 
 def is_known(hash_N: Words, entities: Words) -> Mask:
     """Return whether each entity is among the sorted hashes of those seen in training."""
+    if not len(entities):
+        return np.zeros(len(hash_N), np.bool_)
     place = np.minimum(np.searchsorted(entities, hash_N), len(entities) - 1)
     answer: Mask = entities[place] == hash_N
     return answer

@@ -45,6 +45,7 @@ ALGORITHM = Algorithm(
             required=True,
             modes=_MODES,
             distributions=("FullyReplicated", "ShardedByS3Key"),
+            may_be_empty=True,
         ),
         Channel(
             "validation",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sm_dl.algorithms.ntm.bags import Bags
 from sm_dl.algorithms.ntm.documents import Documents, Shelf
-from sm_dl.data.shard import record_at
+from sm_dl.data.shard import record_at, refuse_empty_shares
 from sm_dl.engine.gathering import numbers_of_all
 from sm_dl.engine.place import Place
 
@@ -57,6 +57,7 @@ class EpochBatches:
             self._counts = (
                 numbers_of_all(own, place.device)[::per_host] if self._is_sharded else [own]
             )
+            refuse_empty_shares("train", self._counts)
         drawn = [max(1, round(self._sub_sample * count)) if count else 0 for count in self._counts]
         if not self._is_sharded:
             step = self._batch_size * self._num_hosts

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sm_dl.algorithms.ntm.documents import Documents, joined
+from sm_dl.algorithms.ntm.documents import Documents, joined, none_of
 from sm_dl.algorithms.ntm.entries import (
     TENSOR,
     Entries,
@@ -19,6 +19,7 @@ from sm_dl.data.compression import explained, opened_plain
 from sm_dl.data.csv_numbers import read_numbers
 from sm_dl.data.csv_table import label_size_of
 from sm_dl.data.protobuf.read import read_batches
+from sm_dl.data.shard import tell_of_empty_share
 from sm_dl.data.source import NamedBytes, byte_source
 from sm_dl.data.width import Width
 from sm_dl.errors import UserError
@@ -41,7 +42,7 @@ def read_documents(
         hosts: Of a `ShardedByS3Key` channel each reads its own share.
         bad: May leave out records that are no document; without it the first one is refused.
     Raises:
-        UserError: A record is no document, or none has a word.
+        UserError: A record is no document, or none has a word, and not only in this host's share.
     """
     bad = bad or BadRecords()
     label_size = label_size_of(source.content_type, default=0)
@@ -59,8 +60,11 @@ def read_documents(
             documents = checked(entries, num_words, bad)
             num_read += len(documents)
             parts.append(documents.take(np.flatnonzero(np.diff(documents.starts))))
-    found = joined(parts) if parts else None
-    if found is None or not len(found):
+    found = joined(parts) if parts else none_of(num_words)
+    if not len(found) and source.distribution == "ShardedByS3Key" and host[1] > 1:
+        tell_of_empty_share(source.name, hosts.current, host[1])
+        return found
+    if not len(found):
         raise UserError(
             f"channel {source.name}: expected at least one document with words; "
             f"got {num_read} documents without any."

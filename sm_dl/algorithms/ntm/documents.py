@@ -80,6 +80,13 @@ def documents_from(
     )
 
 
+def none_of(num_words: int) -> Documents:
+    """Return no document."""
+    return Documents(
+        np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(1, np.int64), num_words
+    )
+
+
 def joined(parts: Sequence[Documents]) -> Documents:
     """Return the documents of several parts, one behind the other."""
     before = np.cumsum([0, *(len(part.words) for part in parts)])

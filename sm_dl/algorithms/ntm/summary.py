@@ -48,16 +48,14 @@ def report_of(job: Job[NTMHyperparameters], outcome: Outcome) -> Report:
     """Return the page of a finished job, as data."""
     wanted = job.hyperparameters
     result, topics = outcome.result, outcome.topics
-    shown = next(name for name in ("test", "validation", "train") if name in outcome.documents)
-    documents = _some(outcome.documents[shown])
-    weights_DK = topic_weights(outcome.network, documents, BATCH)
-    figures: list[Bars | Lines | Scatter | Table] = [
-        _bars(topics, weights_DK),
-        _curves(result),
-        _divergence(result),
-        _map(topics, weights_DK, shown),
-        _table(topics, weights_DK),
-    ]
+    figures: list[Bars | Lines | Scatter | Table] = [_curves(result), _divergence(result)]
+    names = ("test", "validation", "train")
+    # a host whose share of the training documents is empty may have none to show
+    for shown in [name for name in names if len(outcome.documents.get(name, ()))][:1]:
+        documents = _some(outcome.documents[shown])
+        weights_DK = topic_weights(outcome.network, documents, BATCH)
+        figures.insert(0, _bars(topics, weights_DK))
+        figures += [_map(topics, weights_DK, shown), _table(topics, weights_DK)]
     return page_of(
         job,
         title="Topic model",

@@ -130,10 +130,12 @@ def npmi(top_KN: Ids, documents: Documents, *, of_strangers: float = -1.0) -> Fl
 
     Args:
         top_KN: Words of each topic.
-        documents: Those to count in.
+        documents: Those to count in; without any the answer is not a number.
         of_strangers: What words count that never meet: -1, which is the limit, or as in the tool of
             Lau et al. (2014), by which most papers report, 0.
     """
+    if not len(documents):  # the first host's share of them may be empty
+        return np.full(len(top_KN), np.nan)
     postings = _postings(np.unique(top_KN), documents)
     return np.array(
         [

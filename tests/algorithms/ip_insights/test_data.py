@@ -171,6 +171,16 @@ def test_of_a_sharded_channel_in_a_folder_a_host_reads_its_share(channel, is_sha
     assert len(read_table(sharded, ROWS, hosts=hosts)) == num_pairs
 
 
+@pytest.mark.parametrize("is_shared_out", [True, False])
+def test_a_share_without_a_pair_is_told_of_and_empty(channel, log, is_shared_out):
+    source = channel("" if is_shared_out else "a,1.2.3.4\n")
+    sharded = replace(source, distribution="ShardedByS3Key", is_shared_out=is_shared_out)
+    table = read_table(sharded, ROWS, hosts=Hosts("algo-2", ("algo-1", "algo-2")))
+    assert (len(table), table.entities.tolist()) == (0, [])
+    assert is_known(np.ones(2, np.uint64), table.entities).tolist() == [False, False]
+    assert "channel train: the share of host algo-2 holds no records" in log.text
+
+
 def test_known_entities_are_told_from_others(channel, tmp_path: Path):
     table = read(channel("a,1.2.3.4\nb,1.2.3.4\na,1.2.3.4\n"))
     (tmp_path / "more").mkdir()

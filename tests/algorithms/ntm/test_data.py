@@ -3,6 +3,7 @@
 import gzip
 import logging
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -254,6 +255,15 @@ def test_a_pipe_brings_the_same_documents(tmp_path, read, content, kind):
     pieces = [content[begin : begin + 7] for begin in range(0, len(content), 7)]
     with feeding(source.path, [pieces]):
         assert np.array_equal(read(source), COUNTS)
+
+
+@pytest.mark.parametrize("is_shared_out", [True, False])
+def test_a_share_without_a_file_is_told_of_and_empty(channel, log, is_shared_out):
+    source = channel(**{} if is_shared_out else {"a_pbr": GOOD})
+    sharded = replace(source, distribution="ShardedByS3Key", is_shared_out=is_shared_out)
+    hosts = Hosts("algo-2", ("algo-1", "algo-2"))
+    assert len(read_documents(sharded, NUM_WORDS, hosts=hosts)) == 0
+    assert "channel train: the share of host algo-2 holds no records" in log.text
 
 
 def test_no_dense_matrix_is_made_of_sparse_records(channel, monkeypatch):
