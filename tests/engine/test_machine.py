@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,22 @@ def test_the_user_s_own_thread_settings_win():
         check=True,
     ).stdout
     assert printed.strip() == "7"
+
+
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="no huge pages"
+)
+def test_the_heap_asks_for_huge_pages_and_takes_no_memory_for_it():
+    code = "from sm_dl.engine import machine; machine.prepare(); print(open('/proc/self/smaps').read())"
+    maps = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    flags = [line.split()[1:] for line in maps.splitlines() if line.startswith("VmFlags")]
+    sizes = [int(line.split()[1]) for line in maps.splitlines() if line.startswith("Size")]
+    resident = [int(line.split()[1]) for line in maps.splitlines() if line.startswith("Rss")]
+    huge = [number for number, one in enumerate(flags) if "hg" in one]
+    assert sum(sizes[number] for number in huge) > 200 << 10  # KiB
+    assert sum(resident[number] for number in huge) < 20 << 10
 
 
 def test_the_rank_comes_from_torchrun(monkeypatch):
