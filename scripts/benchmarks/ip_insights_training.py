@@ -29,7 +29,7 @@ from sm_dl.algorithms.ip_insights.training import build_network
 from sm_dl.engine.denormals import denormals_as_zero
 from sm_dl.engine.losses import sums_of
 from sm_dl.engine.place import Place, address
-from sm_dl.engine.updates import norm_of_gradients, optimizer_of
+from sm_dl.engine.updates import optimizer_of, size_of_gradients
 from sm_dl.job.job import ChannelSource, Hosts
 
 TUTORIAL = {
@@ -83,7 +83,7 @@ def ours(table: Table, settings: IPInsightsHyperparameters) -> Callable[[int], f
                 mean = loss["total"] / sums[1].clamp_min(1.0).to(loss["total"].dtype)
                 mean.backward()  # type: ignore[no-untyped-call]
                 float(sums[0])
-                float(norm_of_gradients(module.parameters()))
+                float(size_of_gradients(module.parameters()))
                 optimizer.step()
                 schedule.step()
         return time.perf_counter() - started

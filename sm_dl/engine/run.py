@@ -25,7 +25,7 @@ from sm_dl.engine.place import Place, address, seed_torch
 from sm_dl.engine.progress import Progress
 from sm_dl.engine.ranks import Ranks
 from sm_dl.engine.stopping import Selection
-from sm_dl.engine.updates import norm_of_gradients, optimizer_of
+from sm_dl.engine.updates import optimizer_of, size_of_gradients
 from sm_dl.engine.weights import AveragedWeights, KeptWeights, OwnWeights
 from sm_dl.errors import UserError
 from sm_dl.job import stop
@@ -172,7 +172,7 @@ class Run:
                 self.trained, self._updating, max_norm=longest, error_if_nonfinite=False
             )
         else:
-            norm = norm_of_gradients(
+            norm = size_of_gradients(
                 one for group in self.optimizer.param_groups for one in group["params"]
             )
         if norm is not None and not self._has_scaler:  # a scaler expects some and skips them

@@ -25,10 +25,15 @@ def optimizer_of(module: LightningModule) -> tuple[Any, Any, bool]:
     return optimizer, schedule, False
 
 
-def norm_of_gradients(weights: Iterable[Tensor]) -> Tensor:
-    """Return the length of all gradients together; of sparse ones without repeated rows added up."""
+def size_of_gradients(weights: Iterable[Tensor]) -> Tensor:
+    """Return a number that is finite if all gradients are: their length, or on a CPU their sum.
+
+    A sum takes less than half the time. Of sparse gradients without repeated rows added up.
+    """
     gradients = [one.grad for one in weights if one.grad is not None]
+    gradients = [one._values() if one.is_sparse else one for one in gradients]  # noqa: SLF001
+    if all(one.device.type == "cpu" for one in gradients):
+        return torch.stack([one.sum(dtype=torch.float32) for one in gradients]).sum().abs()
     # what torch.nn.utils.get_total_norm does, which sorts tensors by device and type first
-    norms = torch._foreach_norm([one._values() if one.is_sparse else one for one in gradients])  # noqa: SLF001
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))  # noqa: SLF001
     return norm
