@@ -25,6 +25,8 @@ class Bags(NamedTuple):
     """First entry of each document, and behind the last one the number of entries; int64."""
     lengths_B: Tensor
     """Words of each document, every occurrence counted; float32."""
+    shares_B: Tensor
+    """1 / length, and 0 of documents without words; float32."""
 
     @property
     def num_documents(self) -> int:
@@ -36,14 +38,55 @@ class Bags(NamedTuple):
         return Bags(*(tensor.to(device) for tensor in self))
 
 
-def bag_product(bags: Bags, matrix_VH: Tensor) -> Tensor:
+class ByWord(NamedTuple):
+    """The entries of a batch in the order of their words, and of documents within a word."""
+
+    rows_W: Tensor
+    """Document of each entry, int64."""
+    counts_W: Tensor
+    """How often the word occurs there, float32."""
+    starts_V: Tensor
+    """First entry of each word, and behind the last one the number of entries; int64."""
+
+
+def by_word(bags: Bags, num_words: int) -> ByWord:
+    """Return the entries of a batch by word, which gradients of matrices with a row a word ask for."""
+    if bags.words_W.device.type == "cpu":
+        return _by_word_on_cpu(bags, num_words)
+    order_W = torch.argsort(bags.words_W, stable=True)
+    times_V = torch.bincount(bags.words_W, minlength=num_words)
+    return ByWord(
+        bags.rows_W.index_select(0, order_W),
+        bags.counts_W.index_select(0, order_W),
+        functional.pad(torch.cumsum(times_V, 0), (1, 0)),
+    )
+
+
+def _by_word_on_cpu(bags: Bags, num_words: int) -> ByWord:
+    """Return the same: NumPy sorts numbers of 16 bits by their digits, and starts sooner."""
+    words_W = bags.words_W.numpy()
+    keys_W = words_W.astype(np.uint16) if num_words <= 1 << 16 else words_W
+    order_W = keys_W.argsort(kind="stable")
+    starts_V = np.zeros(num_words + 1, dtype=np.int64)
+    np.bincount(words_W, minlength=num_words).cumsum(out=starts_V[1:])
+    return ByWord(
+        torch.from_numpy(bags.rows_W.numpy().take(order_W)),
+        torch.from_numpy(bags.counts_W.numpy().take(order_W)),
+        torch.from_numpy(starts_V),
+    )
+
+
+def bag_product(bags: Bags, matrix_VH: Tensor, entries: ByWord | None = None) -> Tensor:
     """Return counts times matrix, shape (B, H); time and memory grow with the entries alone.
 
-    The gradient of the matrix is dense: H numbers for each word of the vocabulary. In mixed precision
-    both are float32 all the same: a few rows are added up, which is bound by reading them.
+    The gradient of the matrix is dense: H numbers for each word of the vocabulary.
+
+    Args:
+        bags: The counts.
+        matrix_VH: float32.
+        entries: The same by word, where they are known already; only a gradient needs them.
     """
-    with torch.autocast(matrix_VH.device.type, enabled=False):
-        product: Tensor = _BagProduct.apply(matrix_VH.float(), bags)
+    product: Tensor = _BagProduct.apply(matrix_VH, bags, entries)
     return product
 
 
@@ -51,35 +94,40 @@ class _BagProduct(torch.autograd.Function):
     """Documents times words one way, words times documents the other."""
 
     @staticmethod
-    def forward(ctx: Any, matrix_VH: Tensor, bags: Bags) -> Tensor:  # noqa: ANN401 - torch's own
-        ctx.bags, ctx.num_words = bags, len(matrix_VH)
-        return _sums_of_rows(matrix_VH, bags.words_W, bags.counts_W, bags.starts_B)
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch's own
+        matrix_VH: Tensor,
+        bags: Bags,
+        entries: ByWord | None,
+    ) -> Tensor:
+        ctx.bags, ctx.entries, ctx.num_words = bags, entries, len(matrix_VH)
+        return sums_over_words(bags, matrix_VH)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        bags: Bags = ctx.bags
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
         (gradient_BH,) = gradients
-        order_W = _order_by_word(bags.words_W, ctx.num_words)
-        times_V = torch.bincount(bags.words_W, minlength=ctx.num_words)
-        starts_V = functional.pad(torch.cumsum(times_V, 0), (1, 0))
-        rows_W, counts_W = (
-            bags.rows_W.index_select(0, order_W),
-            bags.counts_W.index_select(0, order_W),
-        )
-        return _sums_of_rows(gradient_BH.contiguous(), rows_W, counts_W, starts_V), None
+        entries = ctx.entries or by_word(ctx.bags, ctx.num_words)
+        return sums_over_documents(entries, gradient_BH.contiguous()), None, None
+
+
+def sums_over_words(bags: Bags, matrix_VH: Tensor) -> Tensor:
+    """Return counts times matrix, shape (B, H)."""
+    return _sums_of_rows(matrix_VH, bags.words_W, bags.counts_W, bags.starts_B)
+
+
+def sums_over_documents(entries: ByWord, matrix_BH: Tensor) -> Tensor:
+    """Return transposed counts times matrix, shape (V, H)."""
+    return _sums_of_rows(matrix_BH, entries.rows_W, entries.counts_W, entries.starts_V)
 
 
 def _sums_of_rows(matrix: Tensor, rows_W: Tensor, factors_W: Tensor, starts: Tensor) -> Tensor:
     """Return for each run of entries the sum of the rows they name, each times its factor."""
     sums: Tensor = functional.embedding_bag(
-        rows_W, matrix, starts, mode="sum", per_sample_weights=factors_W, include_last_offset=True
+        rows_W,
+        matrix.detach(),
+        starts,
+        mode="sum",
+        per_sample_weights=factors_W,
+        include_last_offset=True,
     )
     return sums
-
-
-def _order_by_word(words_W: Tensor, num_words: int) -> Tensor:
-    """Return the order in which the entries of each word stand together, by document."""
-    if words_W.device.type == "cpu" and num_words <= 1 << 16:  # NumPy sorts 16 bits by digits
-        words = words_W.numpy().astype(np.uint16)
-        return torch.from_numpy(np.argsort(words, kind="stable"))
-    return torch.argsort(words_W, stable=True)

@@ -59,11 +59,15 @@ class EpochBatches:
             )
             refuse_empty_shares("train", self._counts)
         drawn = [max(1, round(self._sub_sample * count)) if count else 0 for count in self._counts]
+        yield from self._shelf.cuts(self._parts(place, drawn))
+
+    def _parts(self, place: Place, drawn: list[int]) -> Iterator[Tensor]:
+        """Yield the documents of this rank's part of each batch."""
         if not self._is_sharded:
             step = self._batch_size * self._num_hosts
             order = self._order(drawn[0], place.epoch, self._seed)
             for first in range(place.first_record, drawn[0], step):
-                yield self._shelf.cut(order[first + place.rank : first + step : place.world_size])
+                yield order[first + place.rank : first + step : place.world_size]
             return
         per_host = place.world_size // self._num_hosts
         host, local = divmod(place.rank, per_host)
@@ -71,7 +75,7 @@ class EpochBatches:
         for first in range(
             _begin(drawn, self._batch_size, place.first_record), max(drawn), self._batch_size
         ):
-            yield self._shelf.cut(order[first + local : first + self._batch_size : per_host])
+            yield order[first + local : first + self._batch_size : per_host]
 
     def _order(self, num_drawn: int, epoch: int, seed: int) -> Tensor:
         """Return the documents an epoch draws, in its order: 8 bytes for each, where it has many more."""
@@ -102,9 +106,8 @@ class AllBatches:
     def __call__(self, place: Place) -> Iterator[Bags]:
         """Yield this rank's part of each batch."""
         self._shelf.to(place.device)
-        count = self._shelf.num_documents
-        for first in range(0, count, self._batch_size):
-            last = min(first + self._batch_size, count)
-            yield self._shelf.cut(
-                torch.arange(min(first + place.rank, last), last, place.world_size)
-            )
+        count, size = self._shelf.num_documents, self._batch_size
+        yield from self._shelf.cuts(
+            torch.arange(min(first + place.rank, count), min(first + size, count), place.world_size)
+            for first in range(0, count, size)
+        )

@@ -1,9 +1,9 @@
 """Documents as bags of words: three flat arrays, whatever their number and the vocabulary's size.
 
-Memory is 8 bytes for each different word of a document and 12 for each document.
+Memory is 8 bytes for each different word of a document and 16 for each document.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from sm_dl.algorithms.ntm.bags import Bags
+
+ENTRIES_AT_ONCE = 1 << 19
+"""Batches are cut together up to about so many entries, 20 bytes each."""
 
 Words = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.float32]
@@ -109,15 +112,20 @@ class Shelf:
         self._words = torch.from_numpy(documents.words)
         self._counts = torch.from_numpy(documents.counts)
         self._starts = torch.from_numpy(documents.starts)
-        self._lengths = torch.from_numpy(documents.lengths())
+        lengths = documents.lengths()
+        self._lengths = torch.from_numpy(lengths)
+        shares = np.divide(1, lengths, where=lengths > 0, out=np.zeros_like(lengths))
+        self._shares = torch.from_numpy(shares)
 
     def to(self, device: torch.device) -> "Shelf":
         """Move them to a device, once."""
         if device != self.device:
-            self._words, self._counts, self._starts, self._lengths = (
+            self._words, self._counts, self._starts, self._lengths, self._shares = (
                 tensor.to(device)
-                for tensor in (self._words, self._counts, self._starts, self._lengths)
-            )
+                for tensor in (
+                    self._words, self._counts, self._starts, self._lengths, self._shares,
+                )
+            )  # fmt: skip
             self.device = device
         return self
 
@@ -135,7 +143,42 @@ class Shelf:
             rows_W=torch.repeat_interleave(numbers, sizes),
             starts_B=starts,
             lengths_B=self._lengths[rows],
+            shares_B=self._shares[rows],
         )
+
+    def cuts(self, parts: Iterable[Tensor]) -> Iterator[Bags]:
+        """Yield some documents after the other as batches; several are cut together, which is faster.
+
+        Args:
+            parts: The rows of each batch.
+        """
+        mean_size = len(self._words) // max(1, self.num_documents) + 1
+        waiting: list[Tensor] = []
+        num_documents = 0
+        for part in parts:
+            waiting.append(part)
+            num_documents += len(part)
+            if num_documents * mean_size >= ENTRIES_AT_ONCE:
+                yield from self._split(waiting)
+                waiting, num_documents = [], 0
+        if waiting:
+            yield from self._split(waiting)
+
+    def _split(self, parts: Sequence[Tensor]) -> Iterator[Bags]:
+        whole = self.cut(torch.cat(list(parts)))
+        last = np.cumsum([len(part) for part in parts])
+        ends = whole.starts_B[torch.from_numpy(last).to(self.device)].tolist()
+        begin = row = 0
+        for end, next_row in zip(ends, last.tolist(), strict=True):
+            yield Bags(
+                words_W=whole.words_W[begin:end],
+                counts_W=whole.counts_W[begin:end],
+                rows_W=whole.rows_W[begin:end] - row,
+                starts_B=whole.starts_B[row : next_row + 1] - begin,
+                lengths_B=whole.lengths_B[row:next_row],
+                shares_B=whole.shares_B[row:next_row],
+            )
+            begin, row = end, next_row
 
 
 def bags_of(documents: Documents) -> Bags:

@@ -23,8 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sm_dl.algorithms.ntm.bags import Bags, bag_product
+from sm_dl.algorithms.ntm.bags import Bags, ByWord, bag_product, by_word
+from sm_dl.algorithms.ntm.code import drawn
 from sm_dl.algorithms.ntm.likelihood import negative_log_likelihood
+from sm_dl.algorithms.ntm.mixed import linear, product_type
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
@@ -65,9 +67,9 @@ class BagLinear(nn.Module):
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(num_words, num_units)))
         self.bias = nn.Parameter(torch.zeros(num_units))
 
-    def forward(self, bags: Bags) -> Tensor:
-        """Return x W + b, shape (B, H)."""
-        return bag_product(bags, self.weight) + self.bias
+    def forward(self, bags: Bags, entries: ByWord | None = None) -> Tensor:
+        """Return x W + b, shape (B, H); see `bag_product`."""
+        return bag_product(bags, self.weight, entries) + self.bias
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -109,13 +111,27 @@ class NTMNetwork(nn.Module):
         """
         self.projection.bias.copy_(torch.log_softmax(torch.log(counts_V + 0.5), dim=0))
 
-    def code(self, bags: Bags) -> tuple[Tensor, Tensor]:
+    def code(
+        self, bags: Bags, dtype: torch.dtype = torch.float32, entries: ByWord | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return mean and logarithm of the deviation of each document's code, both (B, K).
 
-        Both are float32 in mixed precision, too: the divergence takes their exponentials.
+        Args:
+            bags: The documents.
+            dtype: Of the factors of products; sums over a document's words are float32, being bound
+                by reading a few rows of the weights.
+            entries: The documents by word, where they are known already.
         """
-        hidden_BH = self.encoder(self.reading(bags))
-        return self.mean(hidden_BH).float(), self.log_deviation(hidden_BH).float()
+        hidden_BH = self.reading(bags, entries)
+        for part in self.encoder:
+            if isinstance(part, nn.Linear):
+                hidden_BH = linear(hidden_BH, part.weight, part.bias, dtype)
+            else:
+                hidden_BH = part(hidden_BH)
+        weight = torch.cat([self.mean.weight, self.log_deviation.weight])  # one product for two
+        bias = torch.cat([self.mean.bias, self.log_deviation.bias])
+        mean_BK, log_deviation_BK = linear(hidden_BH, weight, bias, dtype).chunk(2, dim=1)
+        return mean_BK, log_deviation_BK
 
     def topic_weights(self, bags: Bags) -> Tensor:
         """Return how much of each topic is in each document, shape (B, K); rows sum to 1.
@@ -132,16 +148,16 @@ class NTMNetwork(nn.Module):
             bags: Documents; those without words count for nothing.
             noise_BK: Draws from Normal(0, 1).
         """
-        mean_BK, log_deviation_BK = self.code(bags)
-        topics_BK = torch.sigmoid(mean_BK + log_deviation_BK.exp() * noise_BK)
-        share_B = torch.where(bags.lengths_B > 0, 1 / bags.lengths_B, 0.0)
-        divergence_B = 0.5 * (
-            mean_BK.square() + torch.exp(2 * log_deviation_BK) - 1 - 2 * log_deviation_BK
-        ).sum(1)
-        reconstruction = negative_log_likelihood(
-            bags, topics_BK, self.projection.weight, self.projection.bias, share_B
-        )
-        return Terms(reconstruction, torch.dot(divergence_B, share_B))
+        dtype = product_type(noise_BK.device)
+        with torch.autocast(noise_BK.device.type, enabled=False):
+            entries = by_word(bags, self.shape.num_words) if torch.is_grad_enabled() else None
+            mean_BK, log_deviation_BK = self.code(bags, dtype, entries)
+            topics_BK, divergence = drawn(mean_BK, log_deviation_BK, noise_BK, bags.shares_B)
+            reconstruction = negative_log_likelihood(
+                bags, topics_BK, self.projection.weight, self.projection.bias, bags.shares_B,
+                dtype=dtype, entries=entries,
+            )  # fmt: skip
+        return Terms(reconstruction, divergence)
 
 
 def _encoder(shape: NetworkShape) -> Sequence[nn.Module]:

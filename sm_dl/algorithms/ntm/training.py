@@ -23,10 +23,10 @@ from sm_dl.contract.figures import write_report_data
 from sm_dl.contract.metrics import MetricLog
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.engine import fit as engine
-from sm_dl.engine import machine
+from sm_dl.engine import machine, strategy
 from sm_dl.engine.losses import LOSS
 from sm_dl.engine.stopping import PatienceWindow
-from sm_dl.engine.strategy import Plan, plan_of
+from sm_dl.engine.strategy import LightningPrecision, Plan
 from sm_dl.errors import UserError
 from sm_dl.files import write_atomically
 from sm_dl.job import stop
@@ -44,7 +44,7 @@ def fit(job: Job[NTMHyperparameters]) -> None:
         UserError: A channel does not hold what a topic model reads; file and record are named.
     """
     wanted = job.hyperparameters
-    layout = plan_of(job, ALGORITHM.placement, auto_precision="bf16-mixed")
+    layout = layout_of(job)
     refuse_pipes_of_several_processes(job, layout)
     vocabulary = read_vocabulary(job.channels.get("auxiliary"), wanted.feature_dim)
     bad = BadRecords(wanted.max_bad_records)
@@ -102,6 +102,15 @@ def fit(job: Job[NTMHyperparameters]) -> None:
         logger.info("Test data is not provided.")
     outcome = Outcome(result, found, tested, network, documents, bad)
     write_report_data(report_of(job, outcome), job.paths.report)
+
+
+def layout_of(job: Job[NTMHyperparameters]) -> Plan:
+    """Return devices and precision; without bfloat16 float32, on a GPU, too.
+
+    The loss takes no float16, whose range is too small for probabilities of words.
+    """
+    best: LightningPrecision = "bf16-mixed" if strategy.hardware().has_bf16 else "32-true"
+    return strategy.plan_of(job, ALGORITHM.placement, auto_precision=best)
 
 
 def read_channels(job: Job[NTMHyperparameters], bad: BadRecords) -> dict[str, Documents]:

@@ -31,11 +31,11 @@ def inputs(batch, scale=1.0, seed=1):
     return [(scale * torch.randn(*shape, generator=generator)).requires_grad_() for shape in shapes]
 
 
-def both(batch, scale=1.0):
+def both(batch, scale=1.0, dtype=torch.float32):
     """Return values and gradients, ours and by autograd over a dense matrix."""
     share_B = torch.where(batch.lengths_B > 0, 1 / batch.lengths_B, 0.0)
     ours, plain = inputs(batch, scale), inputs(batch, scale)
-    value = negative_log_likelihood(batch, *ours, share_B)
+    value = negative_log_likelihood(batch, *ours, share_B, dtype=dtype)
     topics_BK, weight_VK, bias_V = plain
     scores_BV = torch.log_softmax(topics_BK @ weight_VK.t() + bias_V, 1)
     expected = -(share_B * (dense(batch) * scores_BV).sum(1)).sum()
@@ -56,20 +56,12 @@ def test_the_loss_and_its_gradients_are_those_of_a_dense_softmax(monkeypatch, at
 def test_in_mixed_precision_only_the_factors_of_products_are_rounded(monkeypatch, at_once):
     monkeypatch.setattr(likelihood, "SCORES_AT_ONCE", at_once)
     exact, _ = both(bags())
-    with torch.autocast("cpu", torch.bfloat16):
-        rounded, _ = both(bags())
+    rounded, _ = both(bags(), dtype=torch.bfloat16)
     assert {one.dtype for one in rounded} == {torch.float32}
     assert float(rounded[0].detach()) == pytest.approx(float(exact[0].detach()), rel=2e-3)
     for ours, plain in zip(rounded[1:], exact[1:], strict=True):
         assert not torch.equal(ours, plain)
         assert (ours - plain).norm() < 0.01 * plain.norm()
-
-
-def test_float16_is_not_used_where_probabilities_are_small():
-    exact, _ = both(bags())
-    with torch.autocast("cpu", torch.float16):
-        same, _ = both(bags())
-    assert all(torch.equal(ours, plain) for ours, plain in zip(same, exact, strict=True))
 
 
 def test_extreme_scores_stay_finite():
@@ -89,7 +81,7 @@ def test_a_document_without_words_costs_nothing():
 
 
 def test_no_gradient_is_made_where_none_is_asked_for(monkeypatch):
-    monkeypatch.setattr(likelihood, "_gradients", None)  # to call it would raise
+    monkeypatch.setattr(likelihood, "sums_over_documents", None)  # to call it would raise
     batch = bags()
     with torch.no_grad():
         value = negative_log_likelihood(batch, *inputs(batch), batch.lengths_B)

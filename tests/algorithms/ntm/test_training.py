@@ -10,7 +10,9 @@ from safetensors.torch import load_file
 
 from sm_dl import train
 from sm_dl.algorithms.ntm import training
-from sm_dl.engine.strategy import Plan
+from sm_dl.algorithms.ntm.hyperparameters import NTMHyperparameters
+from sm_dl.engine import strategy
+from sm_dl.engine.strategy import Hardware, Plan
 from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource, Job
 from sm_dl.job.paths import Paths
@@ -154,3 +156,20 @@ def test_every_optimizer_lowers_the_loss(run, optimizer):
 def test_a_rate_that_does_nothing_is_told(run):
     _, _, log = run("hyperparameters.optimizer=adadelta")
     assert "learning_rate 0.01 has no effect: adadelta sets its own steps" in log
+
+
+@pytest.mark.parametrize(
+    ("hardware", "precision"),
+    [
+        (Hardware(1, has_bf16=True), "bf16-mixed"),
+        (Hardware(1, has_bf16=False), "32-true"),
+        (Hardware(0, has_bf16=True), "bf16-mixed"),
+        (Hardware(0, has_bf16=False), "32-true"),
+    ],
+)
+def test_without_bfloat16_precision_auto_is_float32(monkeypatch, tmp_path, hardware, precision):
+    monkeypatch.setattr(strategy, "hardware", lambda: hardware)
+    wanted = NTMHyperparameters.parse({"feature_dim": 9, "num_topics": 2})
+    layout = training.layout_of(Job("ntm", wanted, {}, Paths(tmp_path)))
+    assert (layout.accelerator == "cuda") is (hardware.num_gpus > 0)
+    assert layout.precision == precision
