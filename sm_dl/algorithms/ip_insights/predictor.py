@@ -3,8 +3,8 @@
 Shape letters in this file: N = pairs, A = addresses, V = vector_dim.
 """
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from sm_dl.algorithms.ip_insights import codec
 from sm_dl.algorithms.ip_insights.addresses import Addresses
 from sm_dl.algorithms.ip_insights.codec import Answer, PairRequest, Vectors
 from sm_dl.algorithms.ip_insights.data import is_known, rows_of
+from sm_dl.algorithms.ip_insights.folded import FoldedNetwork
 from sm_dl.algorithms.ip_insights.hashing import Words
 from sm_dl.algorithms.ip_insights.network import IPInsightsNetwork
 from sm_dl.content_types import CSV, JSON, JSON_LINES, MediaType
@@ -78,35 +79,55 @@ class IPInsightsPredictor:
     @torch.inference_mode()
     @denormals_as_zero()
     def scores(self, hash_N: Words, address_N: Addresses) -> npt.NDArray[np.float32]:
-        """Return the inner products of entities and addresses, shape (N,)."""
+        """Return the inner products of entities and addresses, shape (N,).
+
+        Nearly all of the work is done beforehand where the tables for it are small; the products
+        then differ from those of `vectors` by rounding, some millionths.
+        """
         scores = np.empty(len(address_N), np.float32)
-        for part, entity_NV, address_NV in self._vectors(hash_N, address_N):
-            scores[part] = (entity_NV * address_NV).sum(1).cpu().numpy()
+        folded = self._folded
+        if folded is None:
+            for part, row_N, address_NV in self._encoded(hash_N, address_N, self.network.encoder):
+                entity_NV = self.network.entity_vectors(row_N)
+                scores[part] = (entity_NV * address_NV).sum(1).cpu().numpy()
+            return scores
+        for part, row_N, hidden_NV in self._encoded(hash_N, address_N, folded.hidden):
+            scores[part] = folded.scores(row_N, hidden_NV).cpu().numpy()
         return scores
+
+    @cached_property
+    def _folded(self) -> FoldedNetwork | None:
+        """The tables; made with the first scores, since a model is also built to be written."""
+        return FoldedNetwork(self.network) if FoldedNetwork.fits(self.network) else None
 
     @torch.inference_mode()
     @denormals_as_zero()
     def vectors(self, request: PairRequest) -> Vectors:
         """Return the vectors whose products the scores are, and which entities are known."""
-        _, *parts = zip(*self._vectors(request.hash_N, request.address_N), strict=True)
-        entity_NV, address_NV = (torch.cat(one).cpu().numpy() for one in parts)
+        parts = [
+            (self.network.entity_vectors(row_N), address_NV)
+            for _, row_N, address_NV in self._encoded(
+                request.hash_N, request.address_N, self.network.encoder
+            )
+        ]
+        entity_NV, address_NV = (torch.cat(one).cpu().numpy() for one in zip(*parts, strict=True))
         return Vectors(entity_NV, address_NV, is_known(request.hash_N, self.entities))
 
-    def _vectors(
-        self, hash_N: Words, address_N: Addresses
+    def _encoded(
+        self, hash_N: Words, address_N: Addresses, encode: Callable[[Tensor], Tensor]
     ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Yield some pairs at a time with their vectors; equal addresses of a block are encoded once."""
+        """Yield some pairs at a time: their place, the rows of their entities, what their addresses give.
+
+        Equal addresses of a block are encoded once.
+        """
         row_N = self._tensor(rows_of(hash_N, self.network.shape.num_entity_vectors))
         for block in _parts(0, len(address_N), BLOCK):
             distinct_A, place_N = np.unique(address_N[block], return_inverse=True)
             address_A, places = self._tensor(distinct_A), self._tensor(place_N)
-            address_AV = torch.cat(
-                [self.network.encoder(part) for part in torch.split(address_A, PAIRS_AT_ONCE)]
-            )
+            address_AV = torch.cat([encode(part) for part in torch.split(address_A, PAIRS_AT_ONCE)])
             for part in _parts(block.start, block.stop, PAIRS_AT_ONCE):
                 here = places[part.start - block.start : part.stop - block.start]
-                entity_NV = self.network.entity_vectors(row_N[part])
-                yield part, entity_NV, address_AV.index_select(0, here)
+                yield part, row_N[part], address_AV.index_select(0, here)
 
     def _tensor(self, numbers: npt.NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(numbers.astype(np.int64)).to(self.device)
