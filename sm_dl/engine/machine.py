@@ -67,6 +67,16 @@ def rank() -> int:
     return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
 
 
+def local_rank() -> int:
+    """Return this process's rank among those of its host."""
+    return int(os.environ.get("LOCAL_RANK") or 0)
+
+
+def processes_of_host() -> int:
+    """Return how many processes of the job run on this host."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
+
+
 def _keep_freed_memory() -> None:
     """Let glibc keep what is freed, up to a bound, instead of returning it at every step.
 

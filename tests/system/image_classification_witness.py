@@ -3,17 +3,20 @@
     python tests/system/image_classification_witness.py FOLDER --config job.yaml
 
 Each process has an output folder of its own, FOLDER/<rank>, and leaves FOLDER/<rank>.json, the labels
-of each batch it trained on, and FOLDER/<rank>.safetensors, its network.
+of each batch it trained on, and FOLDER/<rank>.safetensors, its network. WITNESS_SILENCE_S says how
+long a pipe may be silent, in seconds.
 """
 
 import json
+import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from safetensors.torch import save_file
 
 from sm_dl import train
-from sm_dl.algorithms.image_classification import training
+from sm_dl.algorithms.image_classification import data, training
 from sm_dl.algorithms.image_classification.batches import Batch
 from sm_dl.algorithms.image_classification.module import ImageClassificationModule
 from sm_dl.algorithms.image_classification.network import ResNetClassifier
@@ -52,6 +55,8 @@ def main() -> int:
     ImageClassificationModule.training_step = watched_step  # type: ignore[method-assign]
     training.started_network = watched_start  # type: ignore[assignment]
     training.fit = watched_fit
+    if silence_s := os.environ.get("WITNESS_SILENCE_S"):
+        data.byte_source = partial(data.byte_source, timeout_s=float(silence_s))  # type: ignore[assignment, attr-defined]
     return train.main([*arguments, "--set", f"output={own}"])
 
 

@@ -135,14 +135,14 @@ class ImageBatches:
         tasks = (
             (draft, slice(start, start + step))
             for draft in self._drafts(place)
-            for start in range(0, len(draft.part.keys), step)
+            for start in range(0, size, step)  # of a smaller part too: all ranks read as far ahead
         )
         done = in_order(
             self._fill, tasks, num_threads=num_threads, num_ahead=BATCHES_AHEAD * tasks_a_batch
         )
         with closing(done):
             for draft, piece in done:
-                if piece.stop >= len(draft.part.keys):
+                if piece.stop >= size:
                     yield self._finished(draft, place.device)
 
     def _drafts(self, place: Place) -> Iterator[_Draft]:
@@ -162,6 +162,8 @@ class ImageBatches:
     def _fill(self, task: tuple[_Draft, slice]) -> tuple[_Draft, slice]:
         """Put some images of a batch into their places."""
         draft, piece = task
+        if piece.start >= len(draft.part.keys):
+            return task
         images_BHWC = draft.images_BHWC.numpy()
         for index in range(piece.start, min(piece.stop, len(draft.part.keys))):
             shape = self._augmentation.shape(draft.draws_BD[index])

@@ -14,8 +14,8 @@ from sm_dl.algorithms.image_classification.samples import (
     KnownSamples,
     Labelled,
     Samples,
-    StreamedSamples,
 )
+from sm_dl.algorithms.image_classification.streamed import StreamedSamples
 from sm_dl.content_types import parse
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.image_set import (
@@ -85,7 +85,7 @@ def open_images(
             rule=rule,
             seed=hyperparameters.seed,
             least=hyperparameters.mini_batch_size if is_training else 1,
-            num_pipes=len(hosts.names) if is_pipe else None,
+            is_pipe=is_pipe,
         )
     else:
         images = open_image_set(channel, job.channels.get(f"{channel_name}_lst"))

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from sm_dl.algorithms.image_classification.data import prepared
+from sm_dl.algorithms.image_classification.streamed import Share
 from sm_dl.data.bad_records import BadRecords
+from sm_dl.data.image_stream import StreamedImage
 from sm_dl.data.recordio import framed
 from sm_dl.engine.place import Place
 from sm_dl.errors import UserError
@@ -363,10 +365,19 @@ def test_a_pipe_that_does_not_fit_is_refused(sent: bytes, expected: str, tmp_pat
     assert "train" in str(caught.value)
 
 
-def test_a_pipe_is_read_by_one_process_of_a_host(tmp_path: Path) -> None:
-    batches = opened(pipe(tmp_path), settings=Settings(mini_batch_size=4))
-    with pytest.raises(UserError, match=r"channel train: .*one process a host.*resources\.devices"):
-        next(batches(Place(0, rank=1, world_size=2)))
+def test_what_the_reading_process_hands_on_is_what_it_read() -> None:
+    images = [
+        StreamedImage("train_0 record 1", b"\n{\x00", b'"1"\n'),
+        StreamedImage("train_0 record 2", b"", b""),
+        StreamedImage("train_0 réc 3", b"x" * 1000, None),
+    ]
+    for rank in range(2):
+        share = Share.of(images, 10, rank, 2)
+        assert share == Share(list(range(10 + rank, 13, 2)), images[rank::2])
+        assert Share.decoded(share.encoded()) == share
+    padding = Share.of(images, 10, 3, 4)
+    assert padding == Share([10], images[:1], is_padding=True)
+    assert Share.decoded(padding.encoded()) == padding
 
 
 def test_hosts_with_different_images_are_refused_and_one_host_is_told(
