@@ -11,7 +11,7 @@ from typing import BinaryIO
 import orjson
 
 from sm_dl.data.frames import MAGIC_BYTES
-from sm_dl.data.image_header import is_image
+from sm_dl.data.image_header import is_image, other_format
 from sm_dl.data.recordio import place as place_of
 from sm_dl.data.recordio import read_frames
 from sm_dl.errors import UserError, shown
@@ -84,12 +84,24 @@ def read_samples(
 
 
 def is_manifest_stream(begin: bytes) -> bool:
-    """Return whether a RecordIO stream holds bare images, as a manifest's does.
+    """Return whether a RecordIO stream begins with a bare image, of whatever format, as a manifest's does.
 
     Args:
         begin: The stream's first bytes, 32 or more. A record with an image header is no image.
     """
-    return begin.startswith(MAGIC_BYTES) and is_image(begin[8:])
+    content = begin[8:]
+    return begin.startswith(MAGIC_BYTES) and (
+        is_image(content) or other_format(content) is not None
+    )
+
+
+def is_annotation(content: bytes) -> bool:
+    """Return whether a record is JSON, as the attributes of a manifest are that are no objects."""
+    try:
+        orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def class_from_text(text: bytes, place: str) -> int:

@@ -14,6 +14,16 @@ PNG_PALETTE = 3
 MAX_SIDE_PX = 65535
 """JPEG's own limit."""
 
+OTHER_FORMATS = (
+    ("GIF", b"GIF87a"),
+    ("GIF", b"GIF89a"),
+    ("TIFF", b"II*\0"),
+    ("TIFF", b"MM\0*"),
+    ("JPEG 2000", b"\0\0\0\x0cjP  "),
+    ("JPEG XL", b"\0\0\0\x0cJXL "),
+)
+"""What files begin with that are images all the same; WebP, HEIF and BMP say it further on."""
+
 _NO_FRAMES = {0xC4, 0xC8, 0xCC}
 _FRAMES = set(range(0xC0, 0xD0)) - _NO_FRAMES
 _BARE = {0x01, *range(0xD0, 0xD8)}
@@ -42,6 +52,20 @@ def is_image(content: bytes) -> bool:
     return content.startswith((JPEG_SIGNATURE, PNG_SIGNATURE))
 
 
+def other_format(content: bytes) -> str | None:
+    """Return the name of the format of an image that is neither JPEG nor PNG; None of anything else."""
+    for name, signature in OTHER_FORMATS:
+        if content.startswith(signature):
+            return name
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "WebP"
+    if content[4:8] == b"ftyp" and content[8:12] in (b"avif", b"heic", b"heix", b"mif1"):
+        return "AVIF" if content[8:12] == b"avif" else "HEIF"
+    if content.startswith(b"BM") and content[6:10] == bytes(4) and content[14:18] == b"\x28\0\0\0":
+        return "BMP"
+    return None
+
+
 def read_header(content: bytes, place: str) -> ImageHeader:
     """Return what the first bytes of an image file say.
 
@@ -54,9 +78,10 @@ def read_header(content: bytes, place: str) -> ImageHeader:
     elif content.startswith(JPEG_SIGNATURE):
         header = _jpeg(content)
     else:
-        begin = content[:8].hex(" ")
+        begin, known = content[:8].hex(" "), other_format(content)
+        came = f"a {known} image" if known else f"bytes {begin}" if begin else "nothing"
         raise UserError(
-            f"{place}: expected a JPEG or PNG image; got {f'bytes {begin}' if begin else 'nothing'}. "
+            f"{place}: expected a JPEG or PNG image; got {came}. "
             "Convert the image, or remove it from the channel."
         )
     if header is None:

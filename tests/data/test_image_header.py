@@ -41,6 +41,8 @@ def test_a_header_says_what_pillow_wrote(image, kind: str, options: dict, text: 
 def test_other_formats_are_named_by_their_first_bytes(begin: bytes) -> None:
     assert not is_image(begin)
     found = f"bytes {begin.hex(' ')}" if begin else "nothing"
+    if begin.startswith(b"GIF"):
+        found = "a GIF image"
     with pytest.raises(UserError, match=f"a: expected a JPEG or PNG image; got {found}"):
         read_header(begin, "a")
 
