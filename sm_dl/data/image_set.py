@@ -101,9 +101,9 @@ def _num_bytes_before_image(payload: bytes) -> int:
 class ListedImages:
     """Image files that the lines of a list name, on a disk or in a bucket."""
 
-    def __init__(self, channel: ChannelSource, lines: NamedBytes) -> None:
-        """Remember the list and where its paths start from."""
-        self._channel, self._lines = channel, lines
+    def __init__(self, channel: ChannelSource, lines: NamedBytes, *, is_part: bool = False) -> None:
+        """Remember the list, where its paths start from, and whether other hosts have some of them."""
+        self._channel, self._lines, self._is_part = channel, lines, is_part
         self._root = channel.path
         self._objects: dict[str, StoredObject] = {}
         self._paths: list[str] = []
@@ -121,17 +121,19 @@ class ListedImages:
             for line in read_list(stream, self._lines.name, bad):
                 try:
                     _check_index(line, seen)
-                    find(line)
+                    is_here = find(line)
                 except UserError as error:
                     bad.leave_out(error)
+                    continue
+                if not is_here:
                     continue
                 self._paths.append(line.path)
                 self._places.append(line.place)
                 number = len(self._paths) - 1
                 yield Entry(number, line.labels, self.place(number), line.path)
 
-    def _finder(self) -> Callable[[ListLine], None]:
-        """Return what refuses a line whose file there is not."""
+    def _finder(self) -> Callable[[ListLine], bool]:
+        """Return what says whether a line's file is on this host, and refuses one that is nowhere."""
         if self._channel.s3_uri is not None:
             self._objects = {one.address.relative_name: one for one in _objects(self._channel)}
             return self._find_object
@@ -139,18 +141,22 @@ class ListedImages:
         # one listing of the folder says it of all files; to ask for each would take minutes
         present = {str(path)[skipped:] for path in iter_data_files(self._root)}
 
-        def find(line: ListLine) -> None:
+        def find(line: ListLine) -> bool:
             if line.path not in present:
+                if self._is_part:
+                    return False
                 image_path(self._root, line)
+            return True
 
         return find
 
-    def _find_object(self, line: ListLine) -> None:
+    def _find_object(self, line: ListLine) -> bool:
         if line.path not in self._objects:
             raise UserError(
                 f"{line.place}: expected an image {shown(line.path)} below {self._channel.s3_uri}; "
                 "got no such object."
             )
+        return True
 
     def content(self, number: int) -> bytes:
         """Return one image file.
@@ -182,12 +188,15 @@ def _check_index(line: ListLine, seen: dict[int, str]) -> None:
     seen[line.index] = line.place
 
 
-def open_image_set(channel: ChannelSource, lists: ChannelSource | None = None) -> ImageSet:
+def open_image_set(
+    channel: ChannelSource, lists: ChannelSource | None = None, *, is_part: bool = False
+) -> ImageSet:
     """Return the images of a channel that is not a pipe.
 
     Args:
         channel: Holds one `.rec` file, or image files.
         lists: Holds the one `.lst` that names the image files.
+        is_part: Whether other hosts have image files that this one has not; their lines are passed by.
     Raises:
         UserError: There is not exactly one `.rec` or `.lst`, or a content type is neither.
     """
@@ -200,7 +209,7 @@ def open_image_set(channel: ChannelSource, lists: ChannelSource | None = None) -
             f"channel {channel.name}: image files need a list in channel {channel.name}_lst; "
             "got none. Bring one with a single .lst file, or one .rec file in place of images."
         )
-    return ListedImages(channel, _only(lists, LIST_SUFFIX, ()))
+    return ListedImages(channel, _only(lists, LIST_SUFFIX, ()), is_part=is_part)
 
 
 def holds_records(channel: ChannelSource) -> bool:

@@ -70,7 +70,7 @@ def open_images(
         UserError: The channel does not hold what the algorithm reads; file and line are named.
     """
     channel, hosts = job.channels[channel_name], job.hosts
-    _check_distribution(channel, hosts)
+    is_part = _holds_part(channel, hosts)
     rule = LabelRule(
         hyperparameters.num_classes,
         bool(hyperparameters.multi_label),
@@ -88,10 +88,19 @@ def open_images(
             is_pipe=is_pipe,
         )
     else:
-        images = open_image_set(channel, job.channels.get(f"{channel_name}_lst"))
+        lists = job.channels.get(f"{channel_name}_lst")
+        images = open_image_set(channel, lists, is_part=is_part)
         found = _labelled(images, rule, bad)
-        _check_number(channel, len(found.numbers), hyperparameters, is_training=is_training)
-        samples = KnownSamples(images, found, rule=rule, seed=hyperparameters.seed)
+        _check_number(
+            channel, len(found.numbers), hyperparameters, is_training=is_training, is_part=is_part
+        )
+        samples = KnownSamples(
+            images,
+            found,
+            rule=rule,
+            seed=hyperparameters.seed,
+            num_groups=len(hosts.names) if is_part else 1,
+        )
     channels, height, width = hyperparameters.shape
     return ImageBatches(
         samples,
@@ -161,23 +170,56 @@ def _label_format(channel: ChannelSource) -> str:
     return given
 
 
-def _check_distribution(channel: ChannelSource, hosts: Hosts) -> None:
+def _holds_part(channel: ChannelSource, hosts: Hosts) -> bool:
+    """Return whether this host has images that the others have not, and say so.
+
+    Raises:
+        UserError: It has, of a pipe.
+    """
     if channel.distribution != "ShardedByS3Key":
-        return
-    if len(hosts.names) > 1:
-        raise UserError(
-            f"channel {channel.name}: distribution: several hosts must see the same images; got "
-            "ShardedByS3Key. Use FullyReplicated: each host still trains on its own share."
+        return False
+    num_hosts = len(hosts.names)
+    if num_hosts == 1:
+        logger.warning(
+            "channel %s: ShardedByS3Key is not supported by the service; one host gets all images.",
+            channel.name,
         )
+        return False
+    if channel.input_mode == "Pipe":
+        raise UserError(
+            f"channel {channel.name}: distribution: expected FullyReplicated in input mode Pipe, in "
+            f"which all {num_hosts} hosts read the same images; got ShardedByS3Key. Use "
+            "FullyReplicated, of which each host still trains on its own share, or input mode File."
+        )
+    if not channel.is_shared_out:
+        logger.warning(
+            "channel %s: ShardedByS3Key is not supported by the service; all %d hosts see all images "
+            "here, and each trains on its own share of them.",
+            channel.name, num_hosts,
+        )  # fmt: skip
+        return False
     logger.warning(
-        "channel %s: ShardedByS3Key is not supported by the service; one host gets all images.",
-        channel.name,
-    )
+        "channel %s: ShardedByS3Key is not supported by the service; each of %d hosts has its own "
+        "images here, and those of the first one alone are scored class by class. Use FullyReplicated, "
+        "of which each host still trains on its own share.",
+        channel.name, num_hosts,
+    )  # fmt: skip
+    return True
 
 
 def _check_number(
-    channel: ChannelSource, num_images: int, settings: Settings, *, is_training: bool
+    channel: ChannelSource,
+    num_images: int,
+    settings: Settings,
+    *,
+    is_training: bool,
+    is_part: bool,
 ) -> None:
+    if not num_images and is_part:
+        raise UserError(
+            f"channel {channel.name}: ShardedByS3Key has left no image to this host. Use FullyReplicated, "
+            "of which each host still trains on its own share."
+        )
     if not num_images:
         kind = ".rec" if holds_records(channel) else ".lst"
         raise UserError(f"Unable to start training. Empty {kind} file in {channel.name} channel.")
@@ -188,7 +230,7 @@ def _check_number(
             "The number of input images must be bigger or equal to the mini_batch_size: channel "
             f"{channel.name} holds {num_images}; mini_batch_size is {settings.mini_batch_size}."
         )
-    if num_images != settings.num_training_samples:
+    if num_images != settings.num_training_samples and not is_part:
         logger.warning(
             "hyperparameter num_training_samples is %d; channel %s holds %d images, and they count.",
             settings.num_training_samples, channel.name, num_images,

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from sm_dl.algorithms.image_classification import samples
 from sm_dl.algorithms.image_classification.data import prepared
 from sm_dl.algorithms.image_classification.streamed import Share
 from sm_dl.data.bad_records import BadRecords
@@ -20,6 +23,7 @@ from tests.algorithms.image_classification.pictures import (
     Settings,
     flat,
     levels,
+    levels_of,
     listed,
     manifest_bytes,
     marks,
@@ -380,13 +384,87 @@ def test_what_the_reading_process_hands_on_is_what_it_read() -> None:
     assert Share.decoded(padding.encoded()) == padding
 
 
-def test_hosts_with_different_images_are_refused_and_one_host_is_told(
+def test_one_host_is_told_that_it_gets_all_images(
     tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
     channel = records(tmp_path, numbered(10), distribution="ShardedByS3Key")
-    assert "Use FullyReplicated" in refusal(channel, hosts=("algo-1", "algo-2"))
     assert sorted(levels(opened(channel), Place(0))) == list(range(10))
-    assert "ShardedByS3Key is not supported" in log.text
+    assert "ShardedByS3Key is not supported by the service; one host gets all" in log.text
+
+
+HOSTS = ("algo-1", "algo-2")
+
+
+def of_host(number: int, folder: Path, kind: str) -> tuple[ChannelSource, ...]:
+    """Return what the platform gives one of two hosts: images 0 to 7, or 8 to 10."""
+    mine = range(8) if number == 0 else range(8, 11)
+    if kind == "records":
+        channels: tuple[ChannelSource, ...] = (
+            records(folder, [flat(one) for one in mine], [[one % 3] for one in mine]),
+        )
+    else:  # the list is whole, the files are not
+        channels = listed(folder, numbered(11))
+        for one in set(range(11)) - set(mine):
+            (folder / "train" / f"kind {one % 3}" / f"{one}.png").unlink()
+    sharded = replace(channels[0], distribution="ShardedByS3Key", is_shared_out=True)
+    return (sharded, *channels[1:])
+
+
+@pytest.mark.parametrize("kind", ["records", "list"])
+@pytest.mark.parametrize("num_local", [1, 2])
+def test_hosts_with_images_of_their_own_share_each_batch(
+    kind: str,
+    num_local: int,
+    tmp_path: Path,
+    log: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(samples, "numbers_of_all", lambda *_: np.repeat([8, 3], num_local).tolist())
+    settings = Settings(mini_batch_size=3)
+    batches = [
+        opened(*of_host(number, tmp_path / host, kind), settings=settings, hosts=HOSTS)
+        for number, host in enumerate(HOSTS)
+    ]
+    assert log.text.count("each of 2 hosts has its own images here") == 2
+    assert "num_training_samples" not in log.text
+
+    def steps(place: Place) -> list[list[int]]:
+        """Return the images of each batch, those of all ranks."""
+        ranks = [
+            replace(place, rank=rank, world_size=2 * num_local) for rank in range(2 * num_local)
+        ]
+        every = [[levels_of(one) for one in batches[it.rank // num_local](it)] for it in ranks]
+        return [list(chain(*parts)) for parts in zip(*every, strict=True)]
+
+    whole = steps(Place(0))
+    assert [len(batch) for batch in whole] == [6, 3, 2]
+    assert sorted(chain(*whole)) == list(range(11))
+    assert steps(Place(0, first_record=6)) == whole[1:]
+    assert steps(Place(0, first_record=9)) == whole[2:]
+    assert steps(Place(0, first_record=11)) == []
+    assert steps(Place(1)) != whole
+
+
+def test_hosts_that_share_one_folder_share_its_images(
+    tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    channel = records(tmp_path, numbered(10), distribution="ShardedByS3Key")
+    batches = opened(channel, hosts=HOSTS)
+    seen = [level for rank in range(2) for level in levels(batches, Place(0, 0, rank, 2))]
+    assert sorted(seen) == list(range(10))
+    assert "all 2 hosts see all images here, and each trains on its own share" in log.text
+
+
+def test_a_host_without_images_and_a_pipe_in_pieces_are_refused(tmp_path: Path) -> None:
+    channel, lists = of_host(0, tmp_path, "list")
+    for path in channel.path.rglob("*.png"):
+        path.unlink()
+    assert "channel train: ShardedByS3Key has left no image to this host. Use" in refusal(
+        channel, lists, hosts=HOSTS
+    )
+    assert "expected FullyReplicated in input mode Pipe, in which all 2 hosts" in refusal(
+        pipe(tmp_path, distribution="ShardedByS3Key"), hosts=HOSTS
+    )
 
 
 def test_another_number_of_training_samples_is_told(
