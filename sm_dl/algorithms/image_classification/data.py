@@ -85,6 +85,7 @@ def open_images(
             rule=rule,
             seed=hyperparameters.seed,
             least=hyperparameters.mini_batch_size if is_training else 1,
+            expected=hyperparameters.num_training_samples if is_training else None,
             is_pipe=is_pipe,
         )
     else:

@@ -41,7 +41,9 @@ class Samples(Protocol):
     """The labelled images of a channel."""
 
     num_images: int | None
+    """Of this host; None of a stream."""
     class_counts: NDArray[np.int64] | None
+    """Images of each class; None of a stream, and where hosts have images of their own."""
     class_names: tuple[str, ...] | None
 
     def parts(self, place: Place, batch_size: int, *, shuffles: bool) -> Iterator[Part]:
@@ -93,7 +95,7 @@ class KnownSamples:
         self._labels: Labels = rule.batch(found.labels)
         self._num_of_groups: list[int] | None = None
         self.num_images: int | None = len(found.numbers)
-        self.class_counts: NDArray[np.int64] | None = rule.positives(found.labels)
+        self.class_counts = rule.positives(found.labels) if num_groups == 1 else None
         self.class_names = found.class_names
 
     def parts(self, place: Place, batch_size: int, *, shuffles: bool) -> Iterator[Part]:

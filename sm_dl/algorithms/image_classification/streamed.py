@@ -1,5 +1,6 @@
 """Images that come through a pipe, or lie in one `.rec` of a bucket: read forward, by one process of a host."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -17,6 +18,8 @@ from sm_dl.data.source import ByteSource
 from sm_dl.engine.one_reader import OneReader
 from sm_dl.engine.place import Place
 from sm_dl.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 SHUFFLE_BYTES, MAX_SHUFFLED, MIN_SHUFFLED = 1 << 28, 4096, 16
 """A stream is shuffled among as many images as 256 MiB hold, going by its first one."""
@@ -78,6 +81,7 @@ class StreamedSamples:
         rule: LabelRule,
         seed: int,
         least: int,
+        expected: int | None,
         is_pipe: bool,
     ) -> None:
         """Remember where the streams come from.
@@ -88,10 +92,11 @@ class StreamedSamples:
             rule: How labels are read.
             seed: Of the job.
             least: Fewer images than that are refused.
+            expected: `num_training_samples`, of which a first whole pass tells when it is wrong.
             is_pipe: Whether it is a pipe, of which each host has its own, with all images.
         """
         self._source, self._name, self._rule = source, name, rule
-        self._seed, self._least = seed, least
+        self._seed, self._least, self._expected = seed, least, expected
         self._is_pipe = is_pipe
         self._reader = OneReader(name, Share.encoded, Share.decoded)
 
@@ -136,6 +141,12 @@ class StreamedSamples:
                     f"channel {self._name} holds {num_images}; mini_batch_size is {self._least}."
                 )
             yield batch
+        if self._expected not in (None, num_images):
+            logger.warning(
+                "hyperparameter num_training_samples is %d; channel %s brought %d images, and they count.",
+                self._expected, self._name, num_images,
+            )  # fmt: skip
+        self._expected = None
 
     def _refuse_emptiness(self) -> UserError:
         if not self._is_pipe:

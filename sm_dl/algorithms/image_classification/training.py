@@ -186,7 +186,9 @@ def _weights_of_marks(settings: Settings, train: ImageBatches) -> torch.Tensor |
     if train.class_counts is None or train.num_images is None:
         raise UserError(
             "hyperparameter use_weighted_loss: expected images that can be counted beforehand; channel "
-            "train comes as a pipe. Set its input mode to File or FastFile."
+            "train comes as a stream (a pipe, such as each manifest, or a .rec read from a bucket), or in "
+            "pieces (ShardedByS3Key). Bring all of it to each host in input mode File: a .rec file, or "
+            "image files and a .lst in channel train_lst. Or set use_weighted_loss=0."
         )
     positives = torch.from_numpy(train.class_counts).float()
     return positive_weights(positives, train.num_images)

@@ -474,6 +474,28 @@ def test_another_number_of_training_samples_is_told(
     assert "num_training_samples is 10; channel train holds 9 images" in log.text
 
 
+@pytest.mark.parametrize("first_record", [0, 4])
+def test_another_number_of_training_samples_is_told_of_a_pipe_once(
+    first_record: int, tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    batches = opened(pipe(tmp_path))
+    with feeding(tmp_path / "train", [[record_bytes(numbered(count))] for count in (9, 9, 9)]):
+        for epoch in range(3):
+            list(batches(Place(epoch, first_record if epoch == 0 else 0)))
+    assert log.text.count("num_training_samples is 10; channel train brought 9 images") == 1
+
+
+def test_the_right_number_of_samples_and_that_of_a_validation_pipe_are_not_told(
+    tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    for name, count, is_training in (("a", 10, True), ("b", 9, False)):
+        (tmp_path / name).mkdir()
+        batches = opened(pipe(tmp_path / name), is_training=is_training)
+        with feeding(tmp_path / name / "train", [[record_bytes(numbered(count))]]):
+            list(batches(Place(0)))
+    assert "num_training_samples" not in log.text
+
+
 def test_bad_images_and_labels_are_left_out_up_to_a_number_and_counted_once(
     tmp_path: Path,
 ) -> None:
