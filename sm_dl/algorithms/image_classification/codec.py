@@ -60,14 +60,21 @@ def decode(body: bytes, shape: tuple[int, int, int], shorter_px: int | None) -> 
             "request body: expected one JPEG or PNG image; got RecordIO records. Send images one by "
             "one: a batch transform needs SplitType None and BatchStrategy SingleRecord."
         )
-    for signature, end in ENDS.items():
-        is_second = body.startswith(signature) and end + signature in body
-        if is_second and MULTI_PICTURE not in body[: body.find(end + signature)]:
-            raise UserError(
-                "request body: expected one image; got several, one behind the other. Send them one "
-                "by one: a batch transform needs BatchStrategy SingleRecord."
-            )
+    if _holds_several(body):
+        raise UserError(
+            "request body: expected one image; got several, one behind the other. Send them one "
+            "by one: a batch transform needs BatchStrategy SingleRecord."
+        )
     return prepared(body, shape=shape, crop=shorter_px, place="request body")
+
+
+def _holds_several(body: bytes) -> bool:
+    """Return whether a JPEG or PNG file ends where another one, of either format, begins."""
+    end = next((end for signature, end in ENDS.items() if body.startswith(signature)), None)
+    if end is None:
+        return False
+    ends = [at for signature in ENDS if (at := body.find(end + signature)) >= 0]
+    return bool(ends) and MULTI_PICTURE not in body[: min(ends)]
 
 
 def encode(probabilities_K: Probabilities, media_type: str) -> bytes:

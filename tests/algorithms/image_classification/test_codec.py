@@ -85,10 +85,11 @@ def test_cropping_is_asked_for_by_a_variable() -> None:
         codec.is_cropping({codec.FIT_VARIABLE: "stretch"})
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_several_images_in_one_body_are_refused(image, kind: str) -> None:
+@pytest.mark.parametrize("first", ["PNG", "JPEG"])
+@pytest.mark.parametrize("second", ["PNG", "JPEG"])
+def test_several_images_in_one_body_are_refused(image, first: str, second: str) -> None:
     with pytest.raises(UserError, match="expected one image; got several"):
-        codec.decode(image(kind=kind) * 2, SHAPE, None)
+        codec.decode(image(kind=first) + image(kind=second), SHAPE, None)
 
 
 def test_a_camera_s_second_picture_is_no_second_image(image) -> None:
