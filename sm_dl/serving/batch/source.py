@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from typing_extensions import override
 
-from sm_dl.content_types import ALIASES, CSV
+from sm_dl.content_types import ALIASES, CSV, JPEG, PNG
 from sm_dl.errors import PlatformError, UserError
 from sm_dl.serving.batch.rules import Compression
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 GZIP_SUFFIX = ".gz"
-EXTENSIONS = {**ALIASES, "csv": CSV}
+EXTENSIONS = {**ALIASES, "csv": CSV, "png": PNG, "jpg": JPEG, "jpeg": JPEG}
 MAX_EXPANSION = 600
 """Bytes out of one gzipped byte. Series of zeros in JSON Lines reach 400, a bomb 1,000."""
 FREE_EXPANDED_BYTES = 64 * 1024 * 1024

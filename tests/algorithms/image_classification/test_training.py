@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from sm_dl import faults, registry, train
+from sm_dl import faults, registry, train, transform
 from sm_dl.algorithms.image_classification import artifact, training
 from sm_dl.artifact import weights as artifact_weights
 from sm_dl.engine.strategy import Hardware
 from sm_dl.errors import AlgorithmError, PlatformError, UserError
 from sm_dl.job.job import ChannelSource, Job, Resources
 from tests.algorithms.image_classification.pictures import listed, records, textured
+from tests.data.images import encoded, rgb
 from tests.fifo import feeding
 
 SHORT = {
@@ -265,6 +266,24 @@ def test_several_labels_an_image_are_learnt(job, tmp_path, is_weighted: int) -> 
 def test_folders_of_a_list_name_the_classes(job, tmp_path) -> None:
     root = _run(job, *listed(tmp_path, textured(12)))
     assert _facts(root)["class_names"] == ["kind 0", "kind 1", "kind 2"]
+
+
+def test_image_files_are_transformed_by_their_extensions(job, tmp_path) -> None:
+    root = _run(job, records(tmp_path, textured(12)), epochs=1)
+    (tmp_path / "in").mkdir()
+    for kind in ("png", "jpg", "JPEG"):
+        format_name = "PNG" if kind == "png" else "JPEG"
+        (tmp_path / "in" / f"a.{kind}").write_bytes(encoded(rgb(), format_name))
+    folders = [str(root / "model"), str(tmp_path / "in"), str(tmp_path / "out")]
+    given = [
+        word
+        for pair in zip(("--model", "--input", "--output"), folders, strict=True)
+        for word in pair
+    ]
+    assert transform.main(given) == 0
+    for kind in ("png", "jpg", "JPEG"):
+        answer = json.loads((tmp_path / "out" / f"a.{kind}.out").read_text())
+        assert len(answer["prediction"]) == 3
 
 
 def test_the_same_seed_gives_the_same_weights(job, tmp_path) -> None:

@@ -45,8 +45,17 @@ def test_the_extension_gives_the_content_type(doubler, name):
     assert transformed(doubler, b"1\n2", name=name) == b"2\n4"
 
 
-def test_csv_is_known_by_its_extension():
-    assert type_from_extension("a/b.CSV.gz") == "text/csv"
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a/b.CSV.gz", "text/csv"),
+        ("a/b.png", "image/png"),
+        ("a.JPG", "image/jpeg"),
+        ("a.b.jpeg", "image/jpeg"),
+    ],
+)
+def test_tables_and_images_are_known_by_their_extensions(name, expected):
+    assert type_from_extension(name) == expected
 
 
 @pytest.mark.parametrize("name", ["a", "json", "a.txt", "a.gz", ".json.d/a"])
