@@ -19,22 +19,26 @@ BUFFER_BYTES = 1 << 20
 """Linux lets anybody widen a pipe to this; its default of 64 KiB wakes us sixteen times as often."""
 
 
-def open_fifo(path: Path, name: str, timeout_s: float = TIMEOUT_S) -> BinaryIO:
+def open_fifo(
+    path: Path, name: str, timeout_s: float = TIMEOUT_S, *, appears_s: float | None = None
+) -> BinaryIO:
     """Return the stream of one FIFO, once it exists; closing it early is allowed.
 
     Args:
         path: The FIFO `<channel>_<epoch>`; opened once, for its writer is gone afterwards.
         name: What error messages call it.
         timeout_s: The longest silence, before the FIFO exists and between two pieces of it.
+        appears_s: The longest time before it exists, where that is another.
     Raises:
         UserError: Something else than a FIFO has the name, or somebody reads it already.
         PlatformError: The FIFO does not appear, or cannot be opened. Reading raises it too, when
             nothing arrives any more.
     """
-    deadline = time.monotonic() + timeout_s
+    appears_s = timeout_s if appears_s is None else appears_s
+    deadline = time.monotonic() + appears_s
     while not path.exists():
         if time.monotonic() > deadline:
-            raise _timed_out(name, f"{path} did not appear within {timeout_s:g} s")
+            raise _timed_out(name, f"{path} did not appear within {appears_s:g} s")
         time.sleep(LOOK_AGAIN_S)
     if not stat.S_ISFIFO(path.stat().st_mode):
         raise UserError(

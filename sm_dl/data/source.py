@@ -83,6 +83,8 @@ class PipedEpoch:
     name: str
     media_type: str
     timeout_s: float = TIMEOUT_S
+    appears_s: float | None = None
+    """How long the FIFO may take to appear, where that is not `timeout_s`."""
     _is_spent: bool = field(default=False, init=False)
 
     def open(self) -> BinaryIO:
@@ -91,7 +93,7 @@ class PipedEpoch:
             raise AlgorithmError(f"{self.name}: a FIFO is read once; ask for the next epoch.")
         self._is_spent = True
         stop.look()
-        return open_fifo(self.path, self.name, self.timeout_s)
+        return open_fifo(self.path, self.name, self.timeout_s, appears_s=self.appears_s)
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ class PipeSource:
         """Remember where the FIFOs `<path>_0`, `<path>_1` ... will be."""
         self._path, self._name, self._media_type = path, name, media_type
         self._timeout_s = timeout_s
+        self.appears_s: float | None = None
+        """How long a FIFO may take to appear from now on, where that is not `timeout_s`."""
         self._next_number = 0
         logger.info("The channel '%s' is in pipe input mode under %s.", name, path)
 
@@ -136,7 +140,7 @@ class PipeSource:
         self._next_number += 1
         path = self._path.with_name(f"{self._path.name}_{number}")
         name = f"{self._name}_{number}"
-        return (PipedEpoch(path, name, self._media_type, self._timeout_s),)
+        return (PipedEpoch(path, name, self._media_type, self._timeout_s, self.appears_s),)
 
 
 def byte_source(

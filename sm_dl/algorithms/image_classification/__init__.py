@@ -72,18 +72,15 @@ ALGORITHM = Algorithm(
             modes=_FILE_MODES,
         ),
     ),
-    metrics=(
+    metrics=tuple(
         Metric(
-            "train:accuracy",
-            "Epoch[{epoch}] Train-accuracy={value}",
+            f"{channel}:accuracy{of_epoch}",  # the service has both names for one line
+            f"Epoch[{{epoch}}] {channel.capitalize()}-accuracy={{value}}",
             minimize=False,
-        ),
-        Metric(
-            "validation:accuracy",
-            "Epoch[{epoch}] Validation-accuracy={value}",
-            minimize=False,
-            is_objective=True,
-        ),
+            is_objective=(channel, of_epoch) == ("validation", ""),
+        )
+        for channel in ("train", "validation")
+        for of_epoch in ("", ":epoch")
     ),
     placement=Placement(
         cpu=False,

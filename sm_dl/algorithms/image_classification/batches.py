@@ -100,6 +100,10 @@ class ImageBatches:
         """Return the names of the classes, where the folders of the images tell them."""
         return self._samples.class_names
 
+    def may_have_ended(self) -> None:
+        """Wait no longer than a moment for a stream's next epoch: its writer may know of no more."""
+        self._samples.may_have_ended()
+
     def squashed(self) -> "ImageBatches":
         """Return the same images brought to the network's size as the service's endpoint does it."""
         crop = Squash(self._crop.height_px, self._crop.width_px, self._crop.channels)

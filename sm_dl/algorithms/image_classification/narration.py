@@ -22,7 +22,12 @@ class ImageClassificationNarrator:
     """Says speed and accuracy while an epoch runs, and its figures when it ends."""
 
     def __init__(
-        self, log: MetricLog, write_snapshot: Callable[[int], Path | None], every: int | None
+        self,
+        log: MetricLog,
+        write_snapshot: Callable[[int], Path | None],
+        every: int | None,
+        *,
+        has_validation: bool,
     ) -> None:
         """Remember where metric lines go.
 
@@ -30,12 +35,14 @@ class ImageClassificationNarrator:
             log: Prints the registered metrics.
             write_snapshot: Writes the weights after so many epochs; None where it could not.
             every: `checkpoint_frequency`; None keeps the best epoch alone.
+            has_validation: Whether there is a best epoch; else the last one is kept.
         """
         self._log = log
         self._write_snapshot = write_snapshot
         self._every = every
         if every is None:
-            logger.info("checkpoint_frequency not set, will store the best model")
+            kept = "best" if has_validation else "last"
+            logger.info("checkpoint_frequency not set, will store the %s model", kept)
 
     def batch_ends(self, epoch: int, batch: int, running: Running) -> None:
         """Print speed and accuracy so far at every twentieth batch."""

@@ -49,6 +49,9 @@ class Samples(Protocol):
     def parts(self, place: Place, batch_size: int, *, shuffles: bool) -> Iterator[Part]:
         """Yield this rank's part of each batch of an epoch, from a record on."""
 
+    def may_have_ended(self) -> None:
+        """Hear that training is over, and with it perhaps what comes only once."""
+
     def content(self, part: Part, index: int) -> bytes:
         """Return one image file of a part."""
 
@@ -125,6 +128,9 @@ class KnownSamples:
             every = numbers_of_all(len(self._numbers), place.device)
             self._num_of_groups = every[:: place.world_size // num_groups]
         return self._num_of_groups
+
+    def may_have_ended(self) -> None:
+        """Do nothing: a set stays."""
 
     def content(self, part: Part, index: int) -> bytes:
         """Return one image file of a part."""

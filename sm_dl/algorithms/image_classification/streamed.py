@@ -14,7 +14,7 @@ from sm_dl.algorithms.image_classification.samples import Part
 from sm_dl.data.image_record import image_record_from_bytes
 from sm_dl.data.image_stream import StreamedImage, read_image_stream
 from sm_dl.data.shuffle import shuffled
-from sm_dl.data.source import ByteSource
+from sm_dl.data.source import ByteSource, PipeSource
 from sm_dl.engine.one_reader import OneReader
 from sm_dl.engine.place import Place
 from sm_dl.errors import UserError
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 SHUFFLE_BYTES, MAX_SHUFFLED, MIN_SHUFFLED = 1 << 28, 4096, 16
 """A stream is shuffled among as many images as 256 MiB hold, going by its first one."""
+APPEARS_S = 60.0
+"""A pipe's next epoch may take so long to appear after training; the platform's is there in moments."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,11 @@ class StreamedSamples:
 
         for share in self._reader.parts(place, shares):
             yield self._part(share)
+
+    def may_have_ended(self) -> None:
+        """Give up soon on a pipe of which no more epochs may come."""
+        if isinstance(self._source, PipeSource):
+            self._source.appears_s = APPEARS_S
 
     def _batches(
         self, place: Place, batch_size: int, *, shuffles: bool

@@ -25,6 +25,7 @@ from sm_dl.algorithms.image_classification.predictor import ImageClassificationP
 from sm_dl.algorithms.image_classification.start import started_network
 from sm_dl.algorithms.image_classification.stopping import BestAccuracy
 from sm_dl.algorithms.image_classification.summary import report_of, scores_by_class
+from sm_dl.artifact.weights import FILE_NAME
 from sm_dl.contract.figures import write_report_data
 from sm_dl.contract.metrics import MetricLog
 from sm_dl.data.bad_records import BadRecords
@@ -79,6 +80,7 @@ def fit(job: Job[Settings]) -> None:
                 log,
                 lambda epochs_done: write_snapshot(job.paths.model, network, epochs_done),
                 settings.checkpoint_frequency,
+                has_validation=validation is not None,
             ),
             selection=None if validation is None else BestAccuracy(settings),
             validation_batches_of=validation,
@@ -92,6 +94,7 @@ def fit(job: Job[Settings]) -> None:
                 hyperparameters=settings.model_dump(mode="json"),
                 training=_what_it_came_to(result),
             )
+            logger.info('Saved checkpoint to "%s"', job.paths.model / FILE_NAME)
     if result.interruption is not None:
         raise result.interruption
     if result.is_main:
@@ -115,6 +118,7 @@ def _judge(
     judged, squashed_accuracy = None, None
     if validation is not None:
         predictor = ImageClassificationPredictor(network, facts)
+        validation.may_have_ended()
         try:
             judged = evaluate(predictor, validation)
             squashed_accuracy = evaluate(predictor, validation.squashed()).accuracy

@@ -24,10 +24,14 @@ class _Running(Running):
 def narrator(caplog):
     caplog.set_level("INFO")
 
-    def build(every: int | None = None) -> ImageClassificationNarrator:
+    def build(
+        every: int | None = None, *, has_validation: bool = True
+    ) -> ImageClassificationNarrator:
         log = MetricLog(ALGORITHM.metrics, "algo-1")
         snapshot = Path("/opt/ml/model/image-classification-0001.params")
-        return ImageClassificationNarrator(log, lambda _epochs: snapshot, every)
+        return ImageClassificationNarrator(
+            log, lambda _epochs: snapshot, every, has_validation=has_validation
+        )
 
     return build
 
@@ -86,3 +90,8 @@ def test_registered_patterns_find_the_service_s_own_lines(pattern: str, line: st
 
     (metric,) = (one for one in ALGORITHM.metrics if one.name == pattern)
     assert re.search(metric.regex, f"[06/09/2021 10:00:00 INFO 1] {line}")[1] == "0.5"
+
+
+def test_without_validation_there_is_no_best_model_to_promise(narrator, caplog) -> None:
+    narrator(has_validation=False)
+    assert caplog.messages == ["checkpoint_frequency not set, will store the last model"]

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from sm_dl import faults, registry, train, transform
-from sm_dl.algorithms.image_classification import artifact, training
+from sm_dl.algorithms.image_classification import artifact, streamed, training
 from sm_dl.artifact import weights as artifact_weights
 from sm_dl.engine.strategy import Hardware
 from sm_dl.errors import AlgorithmError, PlatformError, UserError
@@ -77,6 +77,9 @@ def test_the_model_is_the_epoch_of_the_best_validation_accuracy(job, tmp_path, c
     assert _facts(root)["training"]["epoch"] == int(np.argmax(accuracies))
     stored = re.findall(r"Storing the best model with validation accuracy: (\S+)", caplog.text)
     assert float(stored[-1]) == pytest.approx(max(accuracies), abs=1e-5)
+    (path,) = re.findall(r'Saved checkpoint to "(\S+)"', caplog.text)
+    assert Path(path).parent == root / "model"
+    assert Path(path).exists()
 
 
 def test_without_validation_the_last_epoch_is_kept_and_told(job, tmp_path, caplog) -> None:
@@ -231,7 +234,7 @@ def _gone(*_: object) -> None:
 def test_a_pipe_that_ends_with_training_costs_the_report_its_scores_and_no_more(
     job, tmp_path, monkeypatch, caplog
 ) -> None:
-    monkeypatch.setattr(training, "evaluate", _gone)
+    monkeypatch.setattr(streamed, "APPEARS_S", 0.5)  # and not the 600 s of an epoch of training
     train = records(tmp_path, textured(12))
     sent = (train.path / "a.rec").read_bytes()
     pipe = replace(
@@ -240,7 +243,10 @@ def test_a_pipe_that_ends_with_training_costs_the_report_its_scores_and_no_more(
     )  # fmt: skip
     with feeding(tmp_path / "validation", [[sent]] * SHORT["epochs"]):
         root = _run(job, train, pipe)
-    assert "not scored class by class: validation: validation_3 did not appear" in caplog.text
+    assert re.search(
+        r"not scored class by class: .*timed out. validation_3: .* did not appear within 0.5 s",
+        caplog.text,
+    )
     assert _facts(root)["training"]["epochs_done"] == 3
     report = json.loads((root / "output" / "report" / "report.json").read_text())
     assert "Confusion" not in {figure["title"] for figure in report["figures"]}
