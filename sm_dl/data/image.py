@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sm_dl.data.image_header import ImageHeader, read_header
+from sm_dl.data.pixel_budget import PIXELS_VARIABLE, pixel_budget
 from sm_dl.errors import UserError, optional_import, shown
 
-MAX_PIXELS = 50_000_000
 END_MARKS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 SCALES = (8, 4, 2)
 """Of the sizes at which libjpeg-turbo decodes, eighths of the whole one, only 1/8, 1/4 and 1/2 have vector
@@ -45,7 +45,7 @@ def decode(
     *,
     colours: Colours = "RGB",
     at_least: tuple[int, int] | None = None,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | None = None,
 ) -> Pixels:
     """Return an image file's pixels: shape (height, width, 3), or (height, width) for grey.
 
@@ -55,7 +55,7 @@ def decode(
         colours: Three channels, or one of grey.
         at_least: Height and width in pixels that are enough. A JPEG of at least twice that is
             decoded at 1/2, 1/4 or 1/8, which is faster; neither side gets smaller than asked.
-        max_pixels: More than that are not decoded.
+        max_pixels: More than that are not decoded; by default `pixel_budget` decides.
     Raises:
         UserError: It is no such file, damaged, cut short, or too large.
     """
@@ -105,7 +105,7 @@ def jpeg_bytes(pixels: Pixels, *, quality: int = 85) -> bytes:
     return stream.getvalue()
 
 
-def decode_mask(content: bytes, place: str, *, max_pixels: int = MAX_PIXELS) -> Pixels:
+def decode_mask(content: bytes, place: str, *, max_pixels: int | None = None) -> Pixels:
     """Return a mask's class numbers, shape (height, width): the index where there is a palette.
 
     Raises:
@@ -125,17 +125,18 @@ def decode_mask(content: bytes, place: str, *, max_pixels: int = MAX_PIXELS) -> 
     return _guarded(load, place, header)
 
 
-def checked_header(content: bytes, place: str, max_pixels: int = MAX_PIXELS) -> ImageHeader:
+def checked_header(content: bytes, place: str, max_pixels: int | None = None) -> ImageHeader:
     """Return the header of an image that may be decoded.
 
     Raises:
         UserError: It is neither JPEG nor PNG, or has too many pixels.
     """
     header = read_header(content, place)
-    if header.height_px * header.width_px > max_pixels:
+    most = pixel_budget() if max_pixels is None else max_pixels
+    if header.height_px * header.width_px > most:
         raise UserError(
-            f"{place}: expected at most {max_pixels} pixels; got "
-            f"{header.width_px} x {header.height_px}. Make the image smaller."
+            f"{place}: expected at most {most} pixels; got {header.width_px} x {header.height_px}. "
+            f"Make the image smaller, or set the environment variable {PIXELS_VARIABLE}."
         )
     return header
 

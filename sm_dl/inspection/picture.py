@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from sm_dl.data.image import MAX_PIXELS, decode, decode_mask
+from sm_dl.data.image import decode, decode_mask
 from sm_dl.data.image_header import ImageHeader, read_header
+from sm_dl.data.pixel_budget import pixel_budget
 from sm_dl.errors import UserError
 from sm_dl.inspection.histogram import histogram
 
@@ -16,8 +17,8 @@ def look_at_picture(content: bytes, name: str) -> list[str]:
     """
     header = read_header(content, name)
     lines = [f"image: {header}"]
-    if header.height_px * header.width_px > MAX_PIXELS:
-        return [*lines, f"more than {MAX_PIXELS} pixels: training and serving refuse it"]
+    if header.height_px * header.width_px > pixel_budget():
+        return [*lines, f"more than {pixel_budget()} pixels: training and serving refuse it"]
     if _may_be_mask(header):
         values, counts = np.unique(decode_mask(content, name), return_counts=True)
         found = dict(zip(values.tolist(), counts.tolist(), strict=True))

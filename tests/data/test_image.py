@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sm_dl.data.image import MAX_PIXELS, decode, decode_mask
+from sm_dl.data.image import decode, decode_mask
+from sm_dl.data.pixel_budget import DEFAULT_PIXELS, PIXELS_VARIABLE, pixel_budget
 from sm_dl.errors import UserError
 from tests.data.images import encoded, png_header, rgb
 from tests.golden import FILES, content, expected, needs_golden
@@ -207,7 +208,8 @@ def test_a_png_bomb_is_refused_before_it_takes_memory() -> None:
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
     assert str(caught.value) == (
-        f"a.png: expected at most {MAX_PIXELS} pixels; got 60000 x 60000. Make the image smaller."
+        f"a.png: expected at most {DEFAULT_PIXELS} pixels; got 60000 x 60000. Make the image smaller, "
+        "or set the environment variable SM_DL_MAX_IMAGE_PIXELS."
     )
 
 
@@ -255,3 +257,22 @@ def test_damaged_images_are_decoded_or_refused(
             assert str(error).startswith("a: ")  # noqa: PT017 - both ways out are right
         else:
             assert pixels.dtype == np.uint8
+
+
+def test_the_budget_of_pixels_can_be_set(monkeypatch) -> None:
+    num_pixels = PIXELS.shape[0] * PIXELS.shape[1]
+    monkeypatch.setenv(PIXELS_VARIABLE, str(num_pixels - 1))
+    with pytest.raises(UserError, match=f"expected at most {num_pixels - 1} pixels"):
+        decode(encoded(PIXELS), "a")
+    monkeypatch.setenv(PIXELS_VARIABLE, f" {num_pixels} ")
+    assert decode(encoded(PIXELS), "a").shape == PIXELS.shape
+    monkeypatch.delenv(PIXELS_VARIABLE)
+    assert pixel_budget() == DEFAULT_PIXELS
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "5e7", "many", "1" * 13])
+def test_a_budget_that_is_no_number_of_pixels_is_refused(text: str) -> None:
+    with pytest.raises(
+        UserError, match="SM_DL_MAX_IMAGE_PIXELS: expected a whole number of pixels"
+    ):
+        pixel_budget({PIXELS_VARIABLE: text})

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from sm_dl.algorithms.image_classification.augment import Matrix, Shape
-from sm_dl.data.image import MAX_PIXELS, Colours, decode
+from sm_dl.data.image import Colours, decode
+from sm_dl.data.pixel_budget import pixel_budget
 from sm_dl.errors import UserError
 
 Pixels = NDArray[np.uint8]
@@ -73,9 +74,9 @@ class Crop:
                 f"the size that image_shape cuts out; got {width} x {height}. "
                 f"Set {cure}, or leave the image out."
             )
-        if height * width > MAX_PIXELS:
+        if height * width > pixel_budget():
             raise UserError(
-                f"{place}: expected at most {MAX_PIXELS} pixels after resize={shorter}; got "
+                f"{place}: expected at most {pixel_budget()} pixels after resize={shorter}; got "
                 f"{width} x {height}. Cut the image, it is very long and narrow."
             )
         return height, width

@@ -24,6 +24,7 @@ from sm_dl.data.image_set import (
     one_record_file,
     open_image_set,
 )
+from sm_dl.data.pixel_budget import pixel_budget
 from sm_dl.data.source import ListedSource, byte_source
 from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource, Hosts, Job
@@ -70,6 +71,7 @@ def open_images(
         UserError: The channel does not hold what the algorithm reads; file and line are named.
     """
     channel, hosts = job.channels[channel_name], job.hosts
+    pixel_budget()  # of an image, a wrong one would pass for a bad record
     is_part = _holds_part(channel, hosts)
     rule = LabelRule(
         hyperparameters.num_classes,

@@ -15,6 +15,7 @@ from sm_dl.algorithms.image_classification.codec import Pixels, Probabilities
 from sm_dl.algorithms.image_classification.facts import ModelFacts
 from sm_dl.algorithms.image_classification.network import ResNetClassifier
 from sm_dl.content_types import IMAGES, JSON, JSON_LINES, MediaType
+from sm_dl.data.pixel_budget import pixel_budget
 from sm_dl.engine.strategy import hardware
 from sm_dl.nn.folding import fold_batch_norms
 
@@ -41,6 +42,7 @@ class ImageClassificationPredictor:
         self.shorter_px: int | None = None
         if codec.is_cropping():
             self.shorter_px = facts.resize or max(facts.image_shape[1:])
+        pixel_budget()  # a wrong one is no matter of a request
         self._answer_type = codec.default_answer_type()
 
     def answer_type_for(self, request_type: str) -> str:  # noqa: ARG002 - the same for every image

@@ -253,6 +253,13 @@ def test_a_long_and_narrow_image_is_not_blown_up(tmp_path: Path) -> None:
     assert "at most 50000000 pixels after resize=256" in refusal(channel, settings=settings)
 
 
+def test_a_wrong_budget_of_pixels_is_no_matter_of_one_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SM_DL_MAX_IMAGE_PIXELS", "lots")
+    assert "got 'lots'" in refusal(records(tmp_path, numbered(4)), bad=BadRecords(9))
+
+
 def write_list(folder: Path, text: str, images: int = 4) -> tuple[ChannelSource, ChannelSource]:
     channels = listed(folder, numbered(images))
     (folder / "train_lst" / "train.lst").write_text(text)

@@ -9,6 +9,7 @@ from sm_dl.algorithms.image_classification.facts import ModelFacts
 from sm_dl.algorithms.image_classification.predictor import ImageClassificationPredictor
 from sm_dl.content_types import IMAGES, JSON_LINES, MediaType
 from sm_dl.engine.strategy import Hardware
+from sm_dl.errors import UserError
 from sm_dl.serving.invoke import Call, invoke
 
 PNG = MediaType("image/png")
@@ -87,3 +88,13 @@ def test_a_variable_makes_serving_crop_as_validation_does(network, image, monkey
 def test_a_prediction_leaves_no_graph_behind(predictor, image) -> None:
     images = torch.from_numpy(np.stack(_requests(predictor, image)))
     assert not predictor.probabilities(images).requires_grad
+
+
+def test_a_wrong_budget_of_pixels_ends_the_server_and_no_request(
+    network, facts, monkeypatch
+) -> None:
+    monkeypatch.setenv("SM_DL_MAX_IMAGE_PIXELS", "lots")
+    with pytest.raises(
+        UserError, match="SM_DL_MAX_IMAGE_PIXELS: expected a whole number of pixels"
+    ):
+        ImageClassificationPredictor(network(), facts)
