@@ -71,25 +71,27 @@ def _run(
         folder / "job.yaml",
     )
     train, validation = (folder / name for name in NUM_PASSES)
+    own = {
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "WITNESS_SILENCE_S": str(SILENCE_S if is_stalling else 60),
+    }
     with (
         feeding(train, (pieces() for _ in range(NUM_PASSES["train"]))),
         feeding(validation, (pieces() for _ in range(NUM_PASSES["validation"]))),
     ):
-        done = subprocess.run(
-            [str(part) for part in (sys.executable, *command)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=240,
-            env={
-                **os.environ,
-                "OMP_NUM_THREADS": "1",
-                "CUDA_VISIBLE_DEVICES": "",
-                "WITNESS_SILENCE_S": str(SILENCE_S if is_stalling else 60),
-            },
-        )
-        is_over.set()
+        try:
+            done = subprocess.run(
+                [str(part) for part in (sys.executable, *command)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+                timeout=240,
+                env={**os.environ, **own},
+            )
+        finally:
+            is_over.set()
     return done.returncode, Trained(folder, done.stdout)
 
 
