@@ -22,7 +22,7 @@ from sm_dl.algorithms.ntm.batches import EpochBatches  # noqa: E402 - threads ar
 from sm_dl.algorithms.ntm.documents import documents_from  # noqa: E402
 from sm_dl.algorithms.ntm.hyperparameters import NTMHyperparameters  # noqa: E402
 from sm_dl.algorithms.ntm.module import NTMModule  # noqa: E402
-from sm_dl.algorithms.ntm.training import build_network  # noqa: E402
+from sm_dl.algorithms.ntm.training import AVERAGE_DECAY, AVERAGE_EVERY, build_network  # noqa: E402
 from sm_dl.engine.fit import fit  # noqa: E402
 from sm_dl.engine.losses import Running  # noqa: E402
 from sm_dl.engine.narration import EpochSummary  # noqa: E402
@@ -81,6 +81,8 @@ def main() -> None:
             plan=Plan("cpu", 1, 1, "auto", options.precision or usual),
             num_epochs=EPOCHS,
             narrator=Clock(),
+            average_decay=AVERAGE_DECAY,
+            average_every=AVERAGE_EVERY,
             identity={},
         )  # fmt: skip
 

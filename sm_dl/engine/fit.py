@@ -75,6 +75,7 @@ def fit(  # noqa: PLR0913 - the parts of a run
     narrator: Narrator,
     selection: Selection | None = None,
     average_decay: float | None = None,
+    average_every: int = 1,
     validation_batches_of: BatchesOf | None = None,
     identity: Mapping[str, object],
 ) -> FitResult:
@@ -101,6 +102,7 @@ def fit(  # noqa: PLR0913 - the parts of a run
             the last one's left.
         average_decay: The share of the past in a moving average of the weights, which is then what
             is validated and left; None leaves the weights themselves.
+        average_every: How many updates go into the average as one.
         validation_batches_of: Batches whose figures a selection watches instead of training's.
         identity: What two jobs must share for one to continue the other's checkpoint.
     Raises:
@@ -122,6 +124,7 @@ def fit(  # noqa: PLR0913 - the parts of a run
         narrator=narrator,
         selection=selection or KeepLast(),
         average_decay=average_decay,
+        average_every=average_every,
         validation_batches_of=validation_batches_of,
     )
     checkpoints = Checkpoints(

@@ -52,6 +52,7 @@ class Run:
         narrator: Narrator,
         selection: Selection,
         average_decay: float | None,
+        average_every: int,
         validation_batches_of: BatchesOf | None,
     ) -> None:
         """Lay the module out over the devices; see `fit` for the arguments."""
@@ -67,9 +68,9 @@ class Run:
         self._narrator = narrator
         self.running = Running()
         self.history = History()
-        self.weights = (
-            OwnWeights(module) if average_decay is None else AveragedWeights(module, average_decay)
-        )
+        self.weights = OwnWeights(module)
+        if average_decay is not None:
+            self.weights = AveragedWeights(module, average_decay, average_every)
         self.kept = KeptWeights(self.weights, selection)
         self.epoch = self.batch = self.step = 0
         self.saved_at: tuple[int, int] | None = None

@@ -14,6 +14,10 @@ logger = logging.getLogger(__name__)
 
 State = dict[str, Any]
 
+UPDATES_TO_WIDEN = 10
+"""After so many updates an average leaves one out, after twice as many two, and so on up to its rule:
+a short job is over by then."""
+
 
 class OwnWeights:
     """The module's weights as the last update left them."""
@@ -51,10 +55,17 @@ class AveragedWeights(OwnWeights):
     Counters and other integers of a module are copied.
     """
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        """Start at the module's weights; `decay` is the share of the past, e.g. 0.99."""
+    def __init__(self, module: nn.Module, decay: float, every: int = 1) -> None:
+        """Start at the module's weights.
+
+        Args:
+            module: Whose weights are averaged.
+            decay: The share of the past in one update, e.g. 0.99.
+            every: Up to so many updates go in as one: neighbours are alike, and a pass over all
+                weights takes as long as a tenth of a small step.
+        """
         super().__init__(module)
-        self.decay = decay
+        self.decay, self.every = decay, every
         self.steps = 0
         self.average: dict[str, Tensor] = copied(module.state_dict())
 
@@ -67,7 +78,11 @@ class AveragedWeights(OwnWeights):
     def update(self) -> None:
         """Take the weights after one more step into the average."""
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        every = min(self.every, 1 + self.steps // UPDATES_TO_WIDEN)
         self.steps += 1
+        if self.steps % every:
+            return
+        decay **= every
         own = self.module.state_dict()
         real = [name for name, tensor in self.average.items() if tensor.is_floating_point()]
         torch._foreach_lerp_(

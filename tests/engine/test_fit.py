@@ -86,6 +86,7 @@ class Training:
         validation=None,
         module=None,
         average_decay=0.99,
+        average_every=1,
     ):
         """Train with one scripted loss, and perhaps one validation loss, an epoch."""
         module = module or Scripted()
@@ -101,6 +102,7 @@ class Training:
                 narrator=self.told,
                 selection=patience and Patience(patience),
                 average_decay=average_decay,
+                average_every=average_every,
                 validation_batches_of=validation
                 and (lambda place: iter([validation[place.epoch]])),
                 identity={"algorithm": "scripted"},
@@ -292,6 +294,17 @@ def test_a_validation_channel_decides_which_epoch_is_kept(training):
 def test_validation_losses_are_kept_beside_the_training_losses(training):
     result, _ = training.run([3.0, 2.0], validation=[5.0, 4.0])
     assert (result.losses, result.validation["loss"]) == ([3.0, 2.0], [5.0, 4.0])
+
+
+@pytest.mark.parametrize(("num_updates", "tolerance"), [(9, 0.0), (100, 5.0), (400, 10.0)])
+def test_some_updates_may_go_into_the_average_as_one(training, num_updates, tolerance):
+    weights = []
+    for every in (1, 10):
+        run = Training(training.root / str(every))
+        _, module = run.run([1.0], batches_per_epoch=num_updates, average_every=every)
+        weights.append(module.weight.item())
+    assert weights[1] == pytest.approx(weights[0], abs=tolerance)  # a weight counts its updates
+    assert (weights[1] == weights[0]) == (tolerance == 0.0)
 
 
 def test_validation_measures_the_averaged_weights(training):

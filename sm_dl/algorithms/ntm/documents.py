@@ -134,13 +134,13 @@ class Shelf:
         rows = rows.to(self.device)
         sizes = self._starts[rows + 1] - self._starts[rows]
         starts = functional.pad(torch.cumsum(sizes, 0), (1, 0))
-        shifts = torch.repeat_interleave(self._starts[rows] - starts[:-1], sizes)
+        shifts = _repeated(self._starts[rows] - starts[:-1], sizes)
         entries = torch.arange(len(shifts), device=self.device) + shifts
         numbers = torch.arange(len(rows), device=self.device)
         return Bags(
             words_W=self._words.index_select(0, entries).long(),
             counts_W=self._counts.index_select(0, entries),
-            rows_W=torch.repeat_interleave(numbers, sizes),
+            rows_W=_repeated(numbers, sizes),
             starts_B=starts,
             lengths_B=self._lengths[rows],
             shares_B=self._shares[rows],
@@ -184,3 +184,10 @@ class Shelf:
 def bags_of(documents: Documents) -> Bags:
     """Return all documents as one batch."""
     return Shelf(documents).cut(torch.arange(len(documents)))
+
+
+def _repeated(numbers: Tensor, times: Tensor) -> Tensor:
+    """Return each number so many times. NumPy does that in a seventh of torch's time on a CPU."""
+    if numbers.device.type != "cpu":
+        return torch.repeat_interleave(numbers, times)
+    return torch.from_numpy(np.repeat(numbers.numpy(), times.numpy()))

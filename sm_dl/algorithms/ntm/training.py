@@ -35,6 +35,12 @@ from sm_dl.job.job import Job
 logger = logging.getLogger(__name__)
 
 TOPICS_FILE = "topics.json"
+AVERAGE_DECAY, AVERAGE_EVERY = 0.998, 10
+"""Weights are averaged over about the last 500 updates, or the last ninth of fewer.
+
+Differs from the service: it leaves the weights of the last update, whose noise makes topics less
+coherent at the same perplexity (scripts/benchmarks/RESULTS.md).
+"""
 
 
 def fit(job: Job[NTMHyperparameters]) -> None:
@@ -73,6 +79,8 @@ def fit(job: Job[NTMHyperparameters]) -> None:
             num_epochs=wanted.epochs,
             narrator=NTMNarrator(log, selection, Sizes(batch_size, len(validation or ()))),
             selection=selection,
+            average_decay=AVERAGE_DECAY,
+            average_every=AVERAGE_EVERY,
             validation_batches_of=(
                 AllBatches(validation, batch_size=batch_size) if validation else None
             ),
