@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 r"""CSV to ids and addresses, and CSV to scores by the endpoint's own path: millions of pairs a second.
 
+The process is prepared as the server's is: what it frees it keeps.
+
 taskset -c 0 python scripts/benchmarks/ip_insights_csv.py --model runs/ip_insights/model \
         data/simulated_ip_log/train/events.csv
 """
@@ -13,15 +15,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import torch
+from sm_dl.engine import machine
 
-from sm_dl import registry
-from sm_dl.algorithms.ip_insights.codec import decode
-from sm_dl.algorithms.ip_insights.data import read_table
-from sm_dl.content_types import CSV, JSON, MediaType
-from sm_dl.job.job import ChannelSource, Hosts
-from sm_dl.serving.invoke import Call, invoke
+machine.prepare()
+
+import pyarrow as pa  # noqa: E402
+import torch  # noqa: E402
+
+from sm_dl import registry  # noqa: E402
+from sm_dl.algorithms.ip_insights.codec import decode  # noqa: E402
+from sm_dl.algorithms.ip_insights.data import read_table  # noqa: E402
+from sm_dl.content_types import CSV, JSON, MediaType  # noqa: E402
+from sm_dl.job.job import ChannelSource, Hosts  # noqa: E402
+from sm_dl.serving.invoke import Call, invoke  # noqa: E402
 
 
 def million_a_second(count: int, work: Callable[[], object], rounds: int) -> float:

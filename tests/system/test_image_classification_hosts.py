@@ -1,17 +1,12 @@
 """Two hosts, one network: each has images of its own (`ShardedByS3Key`), and all of them are learnt from."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.algorithms.image_classification.pictures import record_bytes, textured
-from tests.small_job import small_job
-from tests.system.test_many_processes import network
+from tests.hosts import configure, on_two_hosts, shard
 
 pytestmark = pytest.mark.system
 
@@ -20,54 +15,21 @@ NUM_IMAGES = {"train": (20, 9), "validation": (6, 5)}
 BATCH, EPOCHS = 4, 2
 
 
-def _write(root: Path, number: int, address: str, addresses: list[str], interface: str) -> None:
-    """Write the tree that the platform gives one host."""
-    small_job("image_classification").write_opt_ml(root)
-    config = root / "input" / "config"
+def _give_own_images(root: Path, number: int) -> None:
     for channel, counts in NUM_IMAGES.items():
-        folder = root / "input" / "data" / channel
-        (file,) = folder.iterdir()
+        (file,) = (root / "input" / "data" / channel).iterdir()
         labels = [[number]] * counts[number]  # a class that the other host has not
         file.write_bytes(record_bytes(textured(counts[number]), labels))
-    for name, changes in {
-        "hyperparameters": {"mini_batch_size": str(BATCH), "epochs": str(EPOCHS)},
-        "resourceconfig": {
-            "current_host": address,
-            "hosts": addresses,
-            "network_interface_name": interface,
-        },
-    }.items():
-        path = config / f"{name}.json"
-        values = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**values, **changes}))
-    channels = json.loads((config / "inputdataconfig.json").read_text())
-    for channel in channels.values():
-        channel["S3DistributionType"] = "ShardedByS3Key"
-    (config / "inputdataconfig.json").write_text(json.dumps(channels))
+    configure(root, "hyperparameters", mini_batch_size=str(BATCH), epochs=str(EPOCHS))
+    shard(root, *NUM_IMAGES)
 
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Train on both hosts and return what each has said."""
-    folder = tmp_path_factory.mktemp("hosts")
-    processes = []
-    with network() as hosts:
-        addresses = [address for address, _, _ in hosts]
-        for number, (address, interface, inside) in enumerate(hosts):
-            root = folder / address
-            _write(root, number, address, addresses, interface)
-            own = {"SAGEMAKER_BASE_DIR": str(root), "SM_DL_ALGORITHM": "image_classification"}
-            processes.append(
-                subprocess.Popen(
-                    [*inside, sys.executable, "-m", "sm_dl", "train"],
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **own},
-                )
-            )
-        said = [process.communicate(timeout=240)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
+    hosts = on_two_hosts(tmp_path_factory.mktemp("hosts"), "image_classification", _give_own_images)
+    said = [host.log for host in hosts]
+    assert [host.code for host in hosts] == [0, 0], "\n".join(said)
     return said
 
 

@@ -1,14 +1,11 @@
 """Several processes and hosts, on one machine by gloo: one model, one voice, one end."""
 
-import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from safetensors.torch import load_file
 
 from sm_dl import faults
 from sm_dl.engine.ranks import TIMEOUT_VARIABLE
+from tests.hosts import configure, on_two_hosts
 from tests.small_job import small_job
 
 pytestmark = pytest.mark.system
@@ -228,77 +226,14 @@ def test_processes_do_not_outlive_the_one_that_started_them(jobs):
     process.communicate(timeout=END_S)  # ends once nobody holds its pipe any more
 
 
-@contextmanager
-def network():
-    """Yield two hosts, each an address, an interface and a way to run there.
-
-    They are network namespaces where the machine lets us make some, else two loopback addresses.
-    """
-    names = [f"sm-dl-{os.getpid()}-{index}" for index in range(2)]
-    links = [f"sm{os.getpid() % 100_000}-{index}" for index in range(2)]
-    addresses = ["10.77.0.1", "10.77.0.2"]
-    steps = [["ip", "netns", "add", name] for name in names]
-    steps.append(["ip", "link", "add", links[0], "type", "veth", "peer", "name", links[1]])
-    for name, link, address in zip(names, links, addresses, strict=True):
-        inside = ["ip", "netns", "exec", name, "ip"]
-        steps.append(["ip", "link", "set", link, "netns", name])
-        steps.append([*inside, "address", "add", f"{address}/24", "dev", link])
-        steps += [[*inside, "link", "set", device, "up"] for device in ("lo", link)]
-    try:
-        for step in steps:
-            subprocess.run(step, check=True, capture_output=True)
-        yield [
-            (address, link, ["ip", "netns", "exec", name])
-            for name, link, address in zip(names, links, addresses, strict=True)
-        ]
-    except (OSError, subprocess.CalledProcessError):  # no such tool, or no permission
-        yield [("127.0.0.1", "lo", []), ("127.0.0.2", "lo", [])]
-    finally:
-        for name in names:
-            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
-
-
 def run_on_two_hosts(folder, of_second=()):
-    """Run the small job on two hosts, by two `resourceconfig.json`, as the platform does.
+    """Run the small job on two hosts; `of_second` are hyperparameters of the second one alone."""
 
-    `of_second` are hyperparameters of the second host alone.
-    """
-    processes = []
-    with network() as hosts, socket.create_server(("127.0.0.1", 0)) as probe:
-        addresses = [address for address, _, _ in hosts]
-        port = probe.getsockname()[1]
-        probe.close()
-        for rank, (address, interface, inside) in enumerate(hosts):
-            root = folder / address
-            small_job("deepar").write_opt_ml(root)
-            config = root / "input" / "config"
-            values = json.loads((config / "hyperparameters.json").read_text())
-            values |= {"dropout_rate": "0", **(dict(of_second) if rank else {})}
-            (config / "hyperparameters.json").write_text(json.dumps(values))
-            resources = {
-                "current_host": address,
-                "hosts": addresses,
-                "network_interface_name": interface,
-            }
-            (config / "resourceconfig.json").write_text(json.dumps(resources))
-            own = {
-                "SAGEMAKER_BASE_DIR": str(root),
-                "SM_DL_ALGORITHM": "deepar",
-                "MASTER_PORT": str(port),
-            }
-            processes.append(
-                subprocess.Popen(
-                    [*inside, sys.executable, "-m", "sm_dl", "train"],
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **own},
-                )
-            )
-        logs = [process.communicate(timeout=240)[0] for process in processes]
+    def change(root, number):
+        configure(root, "hyperparameters", dropout_rate="0", **(dict(of_second) if number else {}))
+
     return [
-        Ended(process.returncode, log, folder / address)
-        for process, log, address in zip(processes, logs, addresses, strict=True)
+        Ended(host.code, host.log, host.root) for host in on_two_hosts(folder, "deepar", change)
     ]
 
 

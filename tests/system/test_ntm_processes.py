@@ -1,6 +1,5 @@
 """A topic model trained by two processes or on two hosts: the losses of one, but for their own noise."""
 
-import json
 import os
 import re
 import subprocess
@@ -11,8 +10,8 @@ import pytest
 
 from sm_dl.data.protobuf.write import sparse_records
 from tests.algorithms.ntm.small_job import NUM_WORDS, counts_of, csr_of, recordio
+from tests.hosts import on_two_hosts, shard
 from tests.small_job import small_job
-from tests.system.test_many_processes import network
 
 pytestmark = pytest.mark.system
 
@@ -64,38 +63,17 @@ def test_two_processes_have_the_losses_of_one(tmp_path):
 
 def _on_two_hosts(folder, shares):
     """Train on two hosts that hold some documents each, or no file; return exit codes and logs."""
-    processes = []
-    with network() as hosts:
-        addresses = [address for address, _, _ in hosts]
-        for half, (address, interface, inside) in enumerate(hosts):
-            root = folder / address
-            small_job("ntm").write_opt_ml(root)
-            train, config = root / "input" / "data" / "train", root / "input" / "config"
-            for file in train.iterdir():
-                file.unlink()
-            if shares[half] is not None:
-                _write(train, shares[half])
-            channels = json.loads((config / "inputdataconfig.json").read_text())
-            channels["train"]["S3DistributionType"] = "ShardedByS3Key"
-            (config / "inputdataconfig.json").write_text(json.dumps(channels))
-            resources = {
-                "current_host": address,
-                "hosts": addresses,
-                "network_interface_name": interface,
-            }
-            (config / "resourceconfig.json").write_text(json.dumps(resources))
-            own = {"SAGEMAKER_BASE_DIR": str(root), "SM_DL_ALGORITHM": "ntm"}
-            processes.append(
-                subprocess.Popen(
-                    [*inside, sys.executable, "-m", "sm_dl", "train"],
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    env={**os.environ, **OWN, **own},
-                )
-            )
-        logs = [process.communicate(timeout=240)[0] for process in processes]
-    return [process.returncode for process in processes], logs
+
+    def change(root, number):
+        train = root / "input" / "data" / "train"
+        for file in train.iterdir():
+            file.unlink()
+        if shares[number] is not None:
+            _write(train, shares[number])
+        shard(root, "train")
+
+    hosts = on_two_hosts(folder, "ntm", change)
+    return [host.code for host in hosts], [host.log for host in hosts]
 
 
 @pytest.fixture(scope="module")
