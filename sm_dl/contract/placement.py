@@ -110,6 +110,8 @@ class Placement:
     gpu_families: tuple[str, ...] = ("p2", "p3", "p3dn", "g4dn", "g5")
     inference: str = "CPU"
     note: str = ""
+    shares_pipes: bool = True
+    """Whether several processes of a host can train from a pipe, which one alone can read."""
 
     def check(self, instance_type: str, instance_count: int) -> Instance | None:
         """Return what the instance type offers, or None for `local` and types we do not know.

@@ -71,6 +71,7 @@ def plan(
     *,
     launched: Launched | None = None,
     auto_precision: LightningPrecision = "32-true",
+    is_piped: bool = False,
 ) -> Plan:
     """Return the layout of a job.
 
@@ -80,6 +81,7 @@ def plan(
         hardware: What this host has.
         launched: Processes that run already; their number stands.
         auto_precision: The algorithm's measured choice for `precision: auto`.
+        is_piped: Whether a channel comes through a pipe.
     Raises:
         UserError: The job asks for what its instance type does not offer.
         PlatformError: The host has fewer devices than its instance type promises.
@@ -93,6 +95,12 @@ def plan(
     available = wanted_gpus if use_gpu else 1
     devices = available if resources.devices == "auto" else resources.devices
     num_nodes = resources.instance_count
+    if is_piped and devices > 1 and resources.devices == "auto" and not placement.shares_pipes:
+        notice = (
+            f"One process of a machine reads a pipe: 1 of {devices} GPUs trains. "
+            "Input mode FastFile uses all of them."
+        )
+        devices = 1
     if launched is not None:
         devices, num_nodes = launched.per_host, launched.hosts
     if devices < 1 or (use_gpu and devices > available):
@@ -127,6 +135,7 @@ def plan_of(
         hardware(),
         launched=Launched.by_torchrun(),
         auto_precision=auto_precision,
+        is_piped=any(source.input_mode == "Pipe" for source in job.channels.values()),
     )
 
 

@@ -1,5 +1,7 @@
 """Placement x resources x hardware, over every documented instance type."""
 
+from dataclasses import replace
+
 import pytest
 
 from sm_dl.contract.placement import INSTANCES, Placement
@@ -27,6 +29,24 @@ def test_more_than_one_process_means_ddp(instance_type):
     gpus = INSTANCES[instance_type].gpus
     layout = plan(ANYWHERE, Resources(instance_type=instance_type), Hardware(gpus))
     assert layout.strategy == ("ddp" if gpus > 1 else "auto")
+
+
+@pytest.mark.parametrize(
+    ("shares_pipes", "is_piped", "wanted", "devices"),
+    [
+        (False, True, "auto", 1),
+        (False, False, "auto", 4),
+        (True, True, "auto", 4),
+        (False, True, 2, 2),  # for the algorithm to refuse
+    ],
+)
+def test_a_pipe_that_one_process_alone_can_read_is_trained_from_by_one(
+    shares_pipes, is_piped, wanted, devices
+):
+    placement = replace(ANYWHERE, shares_pipes=shares_pipes)
+    layout = plan(placement, Resources(devices=wanted), Hardware(4), is_piped=is_piped)
+    assert layout.devices == devices
+    assert ("1 of 4 GPUs trains" in layout.notice) == (devices == 1)
 
 
 def test_several_hosts_mean_ddp():

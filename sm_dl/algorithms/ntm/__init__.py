@@ -99,6 +99,7 @@ ALGORITHM = Algorithm(
         gpu=True,
         hosts="many",
         note="A CPU machine serves and mostly trains as well; a GPU pays for large vocabularies and many topics.",
+        shares_pipes=False,
     ),
     fit=fit,
     load=load,
