@@ -44,10 +44,7 @@ class Run:
         return (self.root / "model" / WEIGHTS).read_bytes()
 
 
-@pytest.fixture(
-    scope="session",
-    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ALGORITHMS],
-)
+@pytest.fixture(scope="session", params=ALGORITHMS)
 def name(request) -> str:
     return request.param
 
