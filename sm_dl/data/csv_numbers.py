@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.columns import IntArray, arrow
-from sm_dl.data.compression import explained, opened_plain
-from sm_dl.data.csv_table import UNFIT, Lines, blocks
+from sm_dl.data.csv_table import UNFIT, Lines, lines_of
 from sm_dl.data.source import NamedBytes
 from sm_dl.data.width import Width
 from sm_dl.errors import UserError, shown
@@ -58,12 +57,8 @@ def read_numbers(
         PlatformError: The file cannot be read.
     """
     bad = bad or BadRecords()
-    line = 0
-    with explained(file, lambda: f"line {line}"), opened_plain(file) as stream:
-        for buffer, start, end in blocks(stream):
-            lines = Lines(file.name, line + 1, buffer, start, end)
-            yield from lines.parse(partial(_numbers, width=width), bad)
-            line += lines.num_breaks
+    for lines in lines_of(file):
+        yield from lines.parse(partial(_numbers, width=width), bad)
 
 
 def _numbers(lines: Lines, width: Width) -> list[NumberRows]:

@@ -77,17 +77,23 @@ def read_csv(
         PlatformError: The file cannot be read.
     """
     bad = bad or BadRecords()
+    for lines in lines_of(file):
+        num_columns = num_columns or lines.count_columns()
+        if num_columns:
+            yield from lines.parse(partial(_columns, kind=kind, num_columns=num_columns), bad)
+
+
+def lines_of(file: NamedBytes) -> "Iterator[Lines]":
+    """Yield the lines of a file, some megabytes at a time; good until the next ones."""
     line = 0
     with explained(file, lambda: f"line {line}"), opened_plain(file) as stream:
-        for buffer, start, end in blocks(stream):
+        for buffer, start, end in _blocks(stream):
             lines = Lines(file.name, line + 1, buffer, start, end)
-            num_columns = num_columns or lines.count_columns()
-            if num_columns:
-                yield from lines.parse(partial(_columns, kind=kind, num_columns=num_columns), bad)
+            yield lines
             line += lines.num_breaks
 
 
-def blocks(stream: BinaryIO) -> Iterator[tuple[bytearray, int, int]]:
+def _blocks(stream: BinaryIO) -> Iterator[tuple[bytearray, int, int]]:
     """Yield (buffer, start, end) of whole lines, as many as fit; good until the next ones.
 
     One buffer is filled over and over: fresh memory for each block costs a sixth of the speed.

@@ -16,11 +16,17 @@ import torch
 
 from tests.algorithms.image_classification.pictures import manifest_bytes, record_bytes, textured
 from tests.fifo import feeding
-from tests.system.test_image_classification_processes import BATCH, EPOCHS, NUM_IMAGES, Trained
+from tests.system.test_image_classification_processes import (
+    BATCH,
+    EPOCHS,
+    LEARNING,
+    NUM_IMAGES,
+    WITNESS,
+    Trained,
+)
 
 pytestmark = pytest.mark.system
 
-WITNESS = Path(__file__).with_name("image_classification_witness.py")
 NUM_PASSES = {"train": EPOCHS, "validation": EPOCHS + 2}
 """How often each channel is sent; the last two are for the scores."""
 SILENCE_S, END_S = 3, 100
@@ -48,16 +54,7 @@ def _run(
     pipe = {"input_mode": "Pipe", "content_type": "application/x-recordio"}
     document = {
         "algorithm": "image_classification",
-        "hyperparameters": {
-            "num_classes": NUM_IMAGES,
-            "num_training_samples": NUM_IMAGES,
-            "num_layers": 20,
-            "image_shape": "3,12,16",
-            "mini_batch_size": BATCH,
-            "epochs": EPOCHS,
-            "learning_rate": 2e-4,
-            "seed": 5,
-        },
+        "hyperparameters": LEARNING,
         "channels": {name: {"path": str(folder / name), **pipe} for name in NUM_PASSES},
         "resources": {"precision": "32-true"},
     }

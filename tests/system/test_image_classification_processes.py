@@ -26,6 +26,17 @@ pytestmark = pytest.mark.system
 WITNESS = Path(__file__).with_name("image_classification_witness.py")
 NUM_IMAGES, BATCH, EPOCHS = 21, 5, 3
 """Two processes get three images and two of a batch; of the last one, one and none."""
+LEARNING = {
+    "num_classes": NUM_IMAGES,
+    "num_training_samples": NUM_IMAGES,
+    "num_layers": 20,
+    "image_shape": "3,12,16",
+    "mini_batch_size": BATCH,
+    "epochs": EPOCHS,
+    "learning_rate": 2e-4,  # the gradient is long: a larger one amplifies rounding
+    "seed": 5,  # no ReLU stands so near to 0 that rounding decides on its gradient
+}
+"""Of images that look alike and have a class each."""
 FIGURE = re.compile(r"Epoch\[\d+\] ((?:Train|Validation)-\w+)=(\S+)")
 
 
@@ -79,16 +90,7 @@ def alike(tmp_path_factory: pytest.TempPathFactory) -> list[Trained]:
         json.dumps(
             {
                 "algorithm": "image_classification",
-                "hyperparameters": {
-                    "num_classes": NUM_IMAGES,
-                    "num_training_samples": NUM_IMAGES,
-                    "num_layers": 20,
-                    "image_shape": "3,12,16",
-                    "mini_batch_size": BATCH,
-                    "epochs": EPOCHS,
-                    "learning_rate": 2e-4,  # the gradient is long: a larger one amplifies rounding
-                    "seed": 5,  # no ReLU stands so near to 0 that rounding decides on its gradient
-                },
+                "hyperparameters": LEARNING,
                 "channels": {name: str(root) for name in ("train", "validation")},
                 "resources": {"precision": "32-true"},
             }

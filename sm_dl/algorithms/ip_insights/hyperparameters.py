@@ -35,7 +35,7 @@ class IPInsightsHyperparameters(Hyperparameters):
     epochs: int = hyperparameter(default=10, ge=1, tune=(1, 100))
     """Passes over the training data; 5 to 100 is usual."""
     learning_rate: float = hyperparameter(default=0.001, ge=1e-6, le=10, tune=(1e-4, 0.1))
-    """Step size of Adam; 1e-4 to 1e-1 is usual."""
+    """Step size of Adam, which falls to 0 over the last half of training; 1e-4 to 1e-1 is usual."""
     mini_batch_size: int = hyperparameter(default=10_000, ge=1, le=500_000, tune=(100, 50_000))
     """Examples per update over all processes together, generated ones included: a batch of 1000
     with six negatives a pair holds 143 observed pairs."""

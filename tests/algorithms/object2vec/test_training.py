@@ -31,6 +31,13 @@ from tests.algorithms.object2vec.conftest import (
 )
 
 REGRESSION = {"output_layer": "mean_squared_error"}
+TIED = {
+    "tied_token_embedding_weight": True,
+    "enc1_network": "pooled_embedding",
+    "enc1_vocab_size": VOCABULARY,
+    "enc1_max_seq_len": LENGTH,
+    "enc1_token_embedding_dim": 8,
+}
 
 
 def pairs_of(*labels):
@@ -142,11 +149,7 @@ def test_one_table_for_both_encoders_takes_the_vectors_that_either_names(tmp_pat
         }.items()
     }
     network = network_for(
-        tied_token_embedding_weight=True,
-        enc1_network="pooled_embedding",
-        enc1_vocab_size=VOCABULARY,
-        enc1_max_seq_len=LENGTH,
-        enc1_token_embedding_dim=8,
+        **TIED,
         **named,
     )
     words = [Words({"a": 3}) if number in namers else None for number in (0, 1)]
@@ -158,11 +161,7 @@ def test_one_table_for_both_encoders_takes_the_vectors_that_either_names(tmp_pat
 
 def test_the_file_that_encoder_1_names_for_one_table_must_be_there(tmp_path):
     network = network_for(
-        tied_token_embedding_weight=True,
-        enc1_network="pooled_embedding",
-        enc1_vocab_size=VOCABULARY,
-        enc1_max_seq_len=LENGTH,
-        enc1_token_embedding_dim=8,
+        **TIED,
         enc1_pretrained_embedding_file="gone.txt",
         enc1_vocab_file="w.json",
     )
