@@ -1,7 +1,9 @@
 """What every test may need."""
 
 import logging
+import os
 from collections.abc import Iterator
+from unittest import mock
 
 import pytest
 
@@ -16,3 +18,10 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     logger.propagate = False
     yield caplog
     logger.handlers[:], logger.level, logger.propagate = before
+
+
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """Undo what a test does to the environment: doors that run in this process export variables."""
+    with mock.patch.dict(os.environ):
+        yield

@@ -15,17 +15,6 @@ def folders(tmp_path):
     return source, tmp_path / "out"
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch):
-    for name in (
-        "SAGEMAKER_BATCH",
-        "SAGEMAKER_MAX_PAYLOAD_IN_MB",
-        "SAGEMAKER_BATCH_STRATEGY",
-        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS",
-    ):
-        monkeypatch.setenv(name, "")  # so that what the door sets is undone
-
-
 def door(folders, *more):
     source, output = folders
     model = source.parent / "model"
@@ -75,8 +64,8 @@ def test_a_word_the_service_has_not_is_exit_code_2(folders, capsys, option):
 
 
 def test_the_container_is_told_what_the_user_has_set(folders, monkeypatch):
-    monkeypatch.delenv("SAGEMAKER_BATCH_STRATEGY")
-    monkeypatch.delenv("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS")
+    monkeypatch.delenv("SAGEMAKER_BATCH_STRATEGY", raising=False)
+    monkeypatch.delenv("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", raising=False)
     door(folders, "--max-payload-mb", "3", "--batch-strategy", "SingleRecord")
     told = {name: value for name, value in os.environ.items() if name.startswith("SAGEMAKER_")}
     assert told == {
