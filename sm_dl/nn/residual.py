@@ -47,7 +47,7 @@ class PlainUnit(nn.Module):
         """Return shape (B, D, H / stride, W / stride)."""
         identity = images_BCHW if self.downsample is None else self.downsample(images_BCHW)
         hidden = relu(self.bn1(self.conv1(images_BCHW)), inplace=True)
-        return relu(self.bn2(self.conv2(hidden)) + identity, inplace=True)
+        return relu(self.bn2(self.conv2(hidden)).add_(identity), inplace=True)
 
 
 class BottleneckUnit(nn.Module):
@@ -75,4 +75,4 @@ class BottleneckUnit(nn.Module):
         identity = images_BCHW if self.downsample is None else self.downsample(images_BCHW)
         hidden = relu(self.bn1(self.conv1(images_BCHW)), inplace=True)
         hidden = relu(self.bn2(self.conv2(hidden)), inplace=True)
-        return relu(self.bn3(self.conv3(hidden)) + identity, inplace=True)
+        return relu(self.bn3(self.conv3(hidden)).add_(identity), inplace=True)

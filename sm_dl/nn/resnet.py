@@ -123,10 +123,10 @@ class ResNet(nn.Module):
 
     def stem(self, images_BCHW: Tensor) -> Tensor:
         """Return what the first stage sees: a quarter of height and width, or all of a small one."""
-        hidden = relu(self.bn1(self.conv1(images_BCHW)), inplace=True)
-        if self.shape.has_small_stem:
-            return hidden
-        return nn.functional.max_pool2d(hidden, 3, stride=2, padding=1)
+        hidden = self.bn1(self.conv1(images_BCHW))
+        if not self.shape.has_small_stem:  # the largest before the ReLU: a quarter is left for it
+            hidden = nn.functional.max_pool2d(hidden, 3, stride=2, padding=1)
+        return relu(hidden, inplace=True)
 
     def stages(self, images_BCHW: Tensor) -> list[Tensor]:
         """Return the output of every stage, shapes (B, C, H, W) of its own, the deepest last."""

@@ -146,3 +146,26 @@ def test_a_beta_2_of_one_makes_adam_s_step_size_zero(epsilon):
     state = optimizer.state[module.weight]
     assert (module.weight.item(), state["square"].item()) == (1.0, 0.0)
     assert state["mean"].item() == pytest.approx(0.9 * 0.1 * GRADIENTS[0] + 0.1 * GRADIENTS[1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_the_order_of_the_memory_is_no_matter(name, is_resumed):
+    def after_three(memory_format):
+        module = nn.Conv2d(3, 2, 2).to(memory_format=memory_format)
+        optimizer = mxnet_optimizer(name, module, learning_rate=RATE, momentum=MOMENTUM)
+        draws = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            module.weight.copy_(torch.randn(2, 3, 2, 2, generator=draws))
+        for _ in range(3):
+            gradient = torch.randn(2, 3, 2, 2, generator=draws)
+            module.weight.grad = gradient.contiguous()
+            optimizer.step()
+            if is_resumed:  # a checkpoint's tensors are row by row
+                states = copy.deepcopy(optimizer.state_dict())
+                for state in states["state"].values():
+                    state.update({key: value.contiguous() for key, value in state.items()})
+                optimizer.load_state_dict(states)
+        return module.weight.detach()
+
+    assert torch.equal(after_three(torch.channels_last), after_three(torch.contiguous_format))

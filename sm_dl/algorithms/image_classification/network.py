@@ -47,7 +47,8 @@ class ResNetClassifier(ResNet):
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Return logits, shape (B, K), of images of any number type with values 0 to 255."""
         # a batch norm over so few channels is faster with its channels apart
-        scaled_BCHW = self.bn_data(images_BCHW.float().contiguous())
+        apart_BCHW = images_BCHW.to(torch.float32, memory_format=torch.contiguous_format)
+        scaled_BCHW = self.bn_data(apart_BCHW)
         features_BC = super().forward(scaled_BCHW).mean((2, 3), dtype=torch.float32)
         with torch.autocast(
             features_BC.device.type, enabled=False

@@ -18,6 +18,7 @@ from sm_dl.content_types import IMAGES, JSON, JSON_LINES, MediaType
 from sm_dl.data.pixel_budget import pixel_budget
 from sm_dl.engine.strategy import hardware
 from sm_dl.nn.folding import fold_batch_norms
+from sm_dl.nn.packing import can_pack, pack
 
 PIXELS_AT_ONCE = 32 * 224 * 224
 """Of all images of one sweep: more take more memory and gain no speed."""
@@ -39,6 +40,9 @@ class ImageClassificationPredictor:
         self.is_bf16 = hardware().has_bf16
         if self.is_bf16:
             _store_convolutions_in_bf16(self.network)
+        if self.device.type == "cpu" and can_pack():
+            with self._autocast():
+                pack(self.network, torch.zeros(1, *facts.image_shape))
         self.shorter_px: int | None = None
         if codec.is_cropping():
             self.shorter_px = facts.resize or max(facts.image_shape[1:])
@@ -78,11 +82,14 @@ class ImageClassificationPredictor:
     @torch.inference_mode()
     def probabilities(self, images_BCHW: Tensor) -> Tensor:
         """Return probabilities, shape (B, K), of images of 0 to 255 on the device."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_bf16):
+        with self._autocast():
             logits_BK: Tensor = self.network(images_BCHW)
         if self.facts.is_multi_label:
             return logits_BK.float().sigmoid()
         return logits_BK.float().softmax(1)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_bf16)
 
 
 def _store_convolutions_in_bf16(network: nn.Module) -> None:
