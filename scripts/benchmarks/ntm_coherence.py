@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sm_dl.algorithms.ntm.coherence import meetings_of, npmi
 from sm_dl.algorithms.ntm.data import read_documents
 from sm_dl.algorithms.ntm.documents import joined
-from sm_dl.algorithms.ntm.topics import npmi
 from sm_dl.job.job import ChannelSource, Hosts
 
 PUBLISHED_SIZES = (5, 10)
@@ -42,7 +42,7 @@ def main() -> None:
         figures = {
             name: np.mean(
                 [
-                    npmi(top_KN[:, :size], documents, of_strangers=0).mean()
+                    npmi(meetings_of(top_KN[:, :size], documents), of_strangers=0).mean()
                     for size in PUBLISHED_SIZES
                 ]
             )

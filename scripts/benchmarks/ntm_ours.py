@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from ntm_versus import EPOCHS, NUM_TOPICS, NUM_UNITS, RATE, corpus
 
 from sm_dl.engine import machine
@@ -61,7 +60,7 @@ def main() -> None:
     options = parser.parse_args()
     rows, words, counts = corpus(options.documents, options.words)
     sizes = np.bincount(rows, minlength=options.documents)
-    counts_V = torch.from_numpy(np.bincount(words, counts, options.words)).float()
+    documents = documents_from(words, counts, sizes, options.words)
     wanted = NTMHyperparameters.parse(
         {
             "feature_dim": options.words, "num_topics": NUM_TOPICS, "learning_rate": RATE,
@@ -72,9 +71,9 @@ def main() -> None:
     usual: LightningPrecision = "bf16-mixed" if hardware().has_bf16 else "32-true"
     with tempfile.TemporaryDirectory() as folder:
         fit(
-            NTMModule(build_network(wanted), wanted, counts_V),
+            NTMModule(build_network(wanted), wanted, documents),
             EpochBatches(
-                documents_from(words, counts, sizes, options.words),
+                documents,
                 batch_size=options.batch, sub_sample=1.0, seed=0, num_hosts=1, is_sharded=False,
             ),
             job=Job("ntm", wanted, {}, Paths(Path(folder))),

@@ -88,7 +88,8 @@ def fit(  # noqa: PLR0913 - the parts of a run
     Args:
         module: Has `training_step` and, for validation, `validation_step`, which return a
             `StepLoss`; `configure_optimizers`; perhaps `on_fit_start`, which is called when the
-            processes have met and before a checkpoint is read; `gradient_norm`, the longest gradient,
+            processes have met and before a checkpoint is read, and `on_fit_end`, called in all of them
+            with the weights that are left, if there are some; `gradient_norm`, the longest gradient,
             `objective = "sum"` for the gradient of the sum over all ranks instead of the mean,
             `needs_observations = True` where an epoch in which nothing counted is an error, and
             `validation_figures()`, which returns metrics that are no sums after the validation loop.
@@ -147,15 +148,17 @@ def fit(  # noqa: PLR0913 - the parts of a run
             )
         except AlgorithmError as error:
             interruption = error
+        run.kept.restore()
+        lost = not_finite(module.state_dict())
+        has_weights = lost is None and (interruption is None or run.step > 0)
+        if has_weights:
+            module.on_fit_end()
     fabric.logger.finalize("success")
     logger.info(
         "%d checkpoints took %.2f s, %.2f %% of the training time",
         checkpoints.num_saved, checkpoints.total_s,
         100 * checkpoints.total_s / (time.perf_counter() - started),
     )  # fmt: skip
-    run.kept.restore()
-    lost = not_finite(module.state_dict())
-    has_weights = lost is None and (interruption is None or run.step > 0)
     if isinstance(interruption, DivergedError) or lost is not None:
         interruption = _explained(interruption, run, lost, has_weights=has_weights)
     return FitResult(

@@ -1,5 +1,8 @@
 """A topic model trained by two processes or on two hosts: the losses of one, but for their own noise."""
 
+import itertools
+import json
+import math
 import os
 import re
 import subprocess
@@ -76,6 +79,11 @@ def _on_two_hosts(folder, shares):
     return [host.code for host in hosts], [host.log for host in hosts]
 
 
+def _topics(folder):
+    """Return what the first of the hosts in a folder tells of its model."""
+    return json.loads((min(folder.iterdir()) / "model" / "topics.json").read_bytes())
+
+
 @pytest.fixture(scope="module")
 def two_hosts(tmp_path_factory):
     """Train on two hosts that hold documents of different words; return folder and logs."""
@@ -96,6 +104,7 @@ def test_a_host_without_a_file_trains_with_the_documents_of_the_other(tmp_path, 
     told = ["holds no records; it trains with those of the other 1" in log for log in logs]
     assert told == [empty == 0, empty == 1]
     assert _losses(logs[0])[-1] < _losses(logs[0])[0]
+    assert -1 <= _topics(tmp_path)["npmi"] <= 1
 
 
 def test_hosts_of_which_none_has_a_document_are_refused(tmp_path):
@@ -123,6 +132,19 @@ def test_two_hosts_with_shards_have_the_losses_of_one_with_all_documents(two_hos
     )
     # without the other host's words in the first host's start its first loss is 5.8 instead of 2.5
     assert _losses(logs[0]) == pytest.approx(one, rel=0.05)
+
+
+def test_topics_are_as_coherent_as_the_documents_of_all_hosts_say(two_hosts):
+    folder, _ = two_hosts
+    held = _documents((0, 40), (1, 90)) > 0
+    for topic in _topics(folder)["topics"]:
+        words = [int(word.removeprefix("word")) for word in topic["words"][:10]]
+        pairs = []
+        for one, other in itertools.combinations(words, 2):
+            both = (held[:, one] & held[:, other]).mean()
+            apart = held[:, one].mean() * held[:, other].mean()
+            pairs.append(math.log(both / apart) / -math.log(both) if both else -1.0)
+        assert topic["npmi"] == pytest.approx(np.mean(pairs))
 
 
 def test_the_second_host_with_a_shard_neither_prints_metrics_nor_writes_a_model(two_hosts):

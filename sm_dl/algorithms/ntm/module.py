@@ -1,14 +1,18 @@
 """The training step of the topic model for Lightning: loss, gradient, optimizer."""
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from sm_dl.algorithms.ntm.bags import Bags
+from sm_dl.algorithms.ntm.coherence import Meetings, meetings_of
+from sm_dl.algorithms.ntm.documents import Documents
 from sm_dl.algorithms.ntm.hyperparameters import NTMHyperparameters
 from sm_dl.algorithms.ntm.network import NTMNetwork
-from sm_dl.engine.gathering import num_processes, sum_of_all
+from sm_dl.algorithms.ntm.topics import NUM_COHERENT_WORDS, top_words
+from sm_dl.engine.gathering import num_processes, numbers_of_all, sum_of_all
 from sm_dl.engine.losses import StepLoss
 from sm_dl.engine.optim import mxnet_optimizer
 from sm_dl.engine.place import address
@@ -21,24 +25,39 @@ class NTMModule(LightningModule):
     """Calibrated against the service's training log (spec 1.10): the mean learns far slower."""
 
     def __init__(
-        self, network: NTMNetwork, hyperparameters: NTMHyperparameters, counts_V: Tensor
+        self, network: NTMNetwork, hyperparameters: NTMHyperparameters, documents: Documents
     ) -> None:
         """Wrap a network to be trained.
 
         Args:
             network: With fresh weights.
             hyperparameters: Of the job.
-            counts_V: How often each word occurs in the training documents of this machine.
+            documents: Those of this machine to learn from; they are counted only.
         """
         super().__init__()
         self.network = network
         self.hyperparameters = hyperparameters
-        self._counts_V = counts_V
+        self.meetings: Meetings
+        """Of the topics' top words in the documents of all machines, once training is over."""
+        self._documents = documents
 
     def on_fit_start(self) -> None:
         """Let the decoder start from how usual words are on all machines together."""
-        counts_V = self._counts_V.to(self.network.projection.bias.device)
-        self.network.start_from(sum_of_all(counts_V) / num_processes())
+        own = self._documents
+        counts_V = torch.from_numpy(np.bincount(own.words, own.counts, own.num_words)).float()
+        everywhere_V = sum_of_all(counts_V.to(self.device))
+        self.network.start_from(everywhere_V / num_processes())
+
+    def on_fit_end(self) -> None:
+        """Count how often the top words meet on all machines together."""
+        weight_VK = self.network.projection.weight
+        top_KN, _ = top_words(weight_VK)
+        own = meetings_of(top_KN[:, :NUM_COHERENT_WORDS], self._documents)
+        # processes of one machine count the same documents: shares of them stay what they are
+        self.meetings = Meetings(
+            sum_of_all(torch.from_numpy(own.together_KNN).to(self.device)).cpu().numpy(),
+            sum(numbers_of_all(own.num_documents, self.device)),
+        )
 
     def training_step(self, batch: Bags, batch_idx: int) -> StepLoss:
         """Return the loss of the batch, summed over its documents."""

@@ -1,20 +1,17 @@
 """What the topics are about and how good they are: top words, uniqueness, coherence (spec 1.9).
 
-Shape letters in this file: V = vocabulary, K = topics, N = top words of a topic, E = numbers of a
-word's vector, D = documents.
+Shape letters in this file: V = vocabulary, K = topics, N = top words of a topic.
 """
 
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 import torch
 from torch import Tensor
 
-from sm_dl.algorithms.ntm.documents import Documents
+from sm_dl.algorithms.ntm.coherence import Ids, Meetings, npmi, topic_uniqueness, wetc
 from sm_dl.algorithms.ntm.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -23,9 +20,6 @@ NUM_TOP_WORDS = 20
 """The service prints so many; uniqueness and WETC are of all of them."""
 NUM_COHERENT_WORDS = 10
 """NPMI is of so many, as usual (Lau et al., 2014)."""
-
-Ids = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -62,21 +56,31 @@ class Topics:
 
 
 @torch.no_grad()
-def topics_of(projection_VK: Tensor, documents: Documents, vocabulary: Vocabulary | None) -> Topics:
+def top_words(projection_VK: Tensor) -> tuple[Ids, Tensor]:
+    """Return the words of each topic by falling weight, and their weights, both (K, N).
+
+    Args:
+        projection_VK: Weight of each word in each topic.
+    """
+    weights_VK = projection_VK.float().cpu()
+    best = torch.topk(weights_VK, min(NUM_TOP_WORDS, len(weights_VK)), dim=0)
+    return best.indices.t().numpy(), best.values.t()
+
+
+@torch.no_grad()
+def topics_of(projection_VK: Tensor, meetings: Meetings, vocabulary: Vocabulary | None) -> Topics:
     """Return the topics of a model.
 
     Args:
         projection_VK: Weight of each word in each topic.
-        documents: Those to count in which words occur together.
+        meetings: Of the first `NUM_COHERENT_WORDS` top words of each topic.
         vocabulary: What the ids mean, and the words' vectors.
     """
-    weights_VK = projection_VK.float().cpu()
-    num_shown = min(NUM_TOP_WORDS, len(weights_VK))
-    best = torch.topk(weights_VK, num_shown, dim=0)
-    top_KN: Ids = best.indices.t().numpy()
-    scores_KN = torch.exp(best.values - torch.logsumexp(weights_VK, 0)).t().tolist()
+    top_KN, best_KN = top_words(projection_VK)
+    norms_K1 = torch.logsumexp(projection_VK.float().cpu(), 0).unsqueeze(1)
+    scores_KN = torch.exp(best_KN - norms_K1).tolist()
     tu_K = topic_uniqueness(top_KN)
-    npmi_K = npmi(top_KN[:, :NUM_COHERENT_WORDS], documents)
+    npmi_K = npmi(meetings)
     vectors = vocabulary.vectors if vocabulary else None
     wetc_K = None if vectors is None else wetc(vectors[top_KN])
     topics = [
@@ -93,85 +97,6 @@ def topics_of(projection_VK: Tensor, documents: Documents, vocabulary: Vocabular
     return Topics(
         topics, float(tu_K.mean()), float(npmi_K.mean()), mean_wetc, vocabulary is not None
     )
-
-
-def topic_uniqueness(top_KN: Ids) -> Floats:
-    """Return how far each topic's top words are its own, shape (K).
-
-    The mean of 1 / (topics that have the word among their top words): 1 / K when all topics are
-    alike, 1 when no word is shared.
-    """
-    times = np.bincount(top_KN.ravel())
-    uniqueness: Floats = (1 / times[top_KN]).mean(axis=1)
-    return uniqueness
-
-
-def wetc(vectors_KNE: Floats) -> Floats:
-    """Return the mean cosine similarity of all pairs of a topic's words, shape (K).
-
-    Source: pairwise word-embedding topic coherence, Ding et al., 2018, arXiv:1809.02687.
-    """
-    lengths = np.linalg.norm(vectors_KNE, axis=2, keepdims=True)
-    unit_KNE = vectors_KNE / np.maximum(lengths, np.finfo(np.float32).tiny)
-    num_words = unit_KNE.shape[1]
-    if num_words < 2:
-        return np.ones(len(unit_KNE))
-    # the sum over all pairs, once each, from the length of the sum
-    squares_K = np.square(unit_KNE.sum(axis=1)).sum(axis=1) - np.square(unit_KNE).sum(axis=(1, 2))
-    pairs: Floats = squares_K / (num_words * (num_words - 1))
-    return pairs
-
-
-def npmi(top_KN: Ids, documents: Documents, *, of_strangers: float = -1.0) -> Floats:
-    """Return the mean normalised pointwise mutual information of a topic's pairs of words, shape (K).
-
-    log(p(v, w) / (p(v) p(w))) / -log p(v, w), where p is the share of documents that hold a word,
-    or both; 1 for words that only come together.
-
-    Args:
-        top_KN: Words of each topic.
-        documents: Those to count in; without any the answer is not a number.
-        of_strangers: What words count that never meet: -1, which is the limit, or as in the tool of
-            Lau et al. (2014), by which most papers report, 0.
-    """
-    if not len(documents):  # the first host's share of them may be empty
-        return np.full(len(top_KN), np.nan)
-    postings = _postings(np.unique(top_KN), documents)
-    return np.array(
-        [
-            _npmi([postings[word] for word in words], len(documents), of_strangers)
-            for words in top_KN
-        ]
-    )
-
-
-def _postings(words: Ids, documents: Documents) -> dict[int, Ids]:
-    """Return the documents that hold each of some words."""
-    is_wanted = np.zeros(documents.num_words, dtype=np.bool_)
-    is_wanted[words] = True
-    entries = np.flatnonzero(is_wanted[documents.words])
-    order = np.argsort(documents.words[entries], kind="stable")
-    entries = entries[order]
-    rows = np.searchsorted(documents.starts, entries, side="right") - 1
-    bounds = np.searchsorted(documents.words[entries], words)
-    return dict(zip(words.tolist(), np.split(rows, bounds[1:]), strict=True))
-
-
-def _npmi(holders: Sequence[Ids], num_documents: int, of_strangers: float) -> float:
-    if len(holders) < 2:
-        return 1.0
-    rows = np.unique(np.concatenate(holders))
-    present_ND = np.zeros((len(holders), len(rows)), dtype=np.float32)
-    for word, held in enumerate(holders):
-        present_ND[word, np.searchsorted(rows, held)] = 1
-    together_NN = (present_ND @ present_ND.T).astype(np.float64) / num_documents
-    single_N = np.diag(together_NN)
-    first, second = np.triu_indices(len(holders), 1)
-    both, apart = together_NN[first, second], single_N[first] * single_N[second]
-    met = (both > 0) & (both < 1)
-    values = np.where(both > 0, 1.0, of_strangers)
-    values[met] = np.log(both[met] / apart[met]) / -np.log(both[met])
-    return float(values.mean())
 
 
 def log_topics(found: Topics) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 
-import numpy as np
 import torch
 
 from sm_dl import faults
@@ -58,14 +57,14 @@ def fit(job: Job[NTMHyperparameters]) -> None:
     _warn_of_settings_without_effect(wanted)
     network = build_network(wanted)
     train = documents["train"]
-    counts_V = torch.from_numpy(np.bincount(train.words, train.counts, wanted.feature_dim)).float()
+    module = NTMModule(network, wanted, train)
     batch_size = wanted.mini_batch_size * layout.num_nodes
     validation = documents.get("validation")
     selection = PatienceWindow(wanted.num_patience_epochs, wanted.tolerance)
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)
     with stop.deferred():
         result = engine.fit(
-            NTMModule(network, wanted, counts_V),
+            module,
             EpochBatches(
                 train,
                 batch_size=wanted.mini_batch_size,
@@ -89,7 +88,7 @@ def fit(job: Job[NTMHyperparameters]) -> None:
         found: Topics | None = None
         if result.is_main and result.has_weights:
             write_artifact(job.paths.model, network, wanted.model_dump(mode="json"))
-            found = topics_of(network.projection.weight, train, vocabulary)
+            found = topics_of(network.projection.weight, module.meetings, vocabulary)
             for folder in (job.paths.model, job.paths.extras):
                 folder.mkdir(parents=True, exist_ok=True)
                 write_atomically(folder / TOPICS_FILE, found.json_bytes())
