@@ -66,8 +66,7 @@ class Plain(nn.Module):
 
 def ours(table: Table, settings: IPInsightsHyperparameters) -> Callable[[int], float]:
     """Return a function that makes so many steps and returns the seconds they took."""
-    updates_per_epoch = EpochBatches(table, settings).updates_per_epoch
-    module = IPInsightsModule(build_network(settings), settings, updates_per_epoch)
+    module = IPInsightsModule(build_network(settings), settings, EpochBatches(table, settings))
     module.on_fit_start()
     optimizer, schedule, _ = optimizer_of(module)
     batches = iter(EpochBatches(table, settings)(Place(0)))

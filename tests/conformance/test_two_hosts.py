@@ -70,3 +70,4 @@ def test_a_host_whose_share_is_empty_trains_with_the_other(
     ends = _run(container, roots)
     assert ["holds no records" in run.log for run in ends] == [empty == 0, empty == 1]
     assert [bool(files(root / "model")) for root in roots] == [True, False]
+    algorithm.load(roots[0] / "model")  # whole, whoever had the records

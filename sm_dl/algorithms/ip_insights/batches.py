@@ -13,11 +13,12 @@ import numpy.typing as npt
 import torch
 
 from sm_dl.algorithms.ip_insights.data import Table
+from sm_dl.algorithms.ip_insights.hashing import Words
 from sm_dl.algorithms.ip_insights.hyperparameters import IPInsightsHyperparameters
 from sm_dl.algorithms.ip_insights.negatives import key_of, random_addresses, shuffled_partners
 from sm_dl.algorithms.ip_insights.network import PairBatch
 from sm_dl.data.shard import record_at, refuse_empty_shares
-from sm_dl.engine.gathering import numbers_of_all
+from sm_dl.engine.gathering import numbers_of_all, rows_of_all
 from sm_dl.engine.place import Place, address
 
 PAIRS_AT_ONCE = 1 << 15
@@ -91,6 +92,14 @@ class EpochBatches:
     def updates_per_epoch(self, device: torch.device) -> int:
         """Return the batches of an epoch, the same in all processes."""
         return -(-max(self._pairs_of_groups(device)) // self.pairs_per_batch)
+
+    def entities_of_all(self, device: torch.device) -> Words:
+        """Return the hashes of the entities of all groups, sorted."""
+        own = self.table.entities
+        if self.sharing.num_groups == 1:
+            return own
+        every = rows_of_all(torch.from_numpy(own.view(np.int64)).to(device)).cpu().numpy()
+        return np.unique(every.view(np.uint64))
 
     def _pairs_of_groups(self, device: torch.device) -> list[int]:
         """Return how many pairs each group has; asked once, when the processes have met."""

@@ -1,13 +1,13 @@
 """The training step of IP Insights for Lightning: loss, accuracy, AUC, optimizer."""
 
-from collections.abc import Callable
-
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional
 
+from sm_dl.algorithms.ip_insights.batches import EpochBatches
+from sm_dl.algorithms.ip_insights.hashing import Words
 from sm_dl.algorithms.ip_insights.hyperparameters import IPInsightsHyperparameters
 from sm_dl.algorithms.ip_insights.metrics import area_under_curve
 from sm_dl.algorithms.ip_insights.network import IPInsightsNetwork, PairBatch
@@ -33,28 +33,31 @@ class IPInsightsModule(LightningModule):
         self,
         network: IPInsightsNetwork,
         hyperparameters: IPInsightsHyperparameters,
-        updates_per_epoch: Callable[[torch.device], int],
+        batches: EpochBatches,
     ) -> None:
         """Wrap a network to be trained.
 
         Args:
             network: What is trained.
             hyperparameters: Of the job.
-            updates_per_epoch: Asked once, when the processes have met.
+            batches: What it is trained with; asked once, when the processes have met.
         """
         super().__init__()
         self.network = network
         self.epochs = hyperparameters.epochs
-        self._updates_per_epoch = updates_per_epoch
+        self._batches = batches
         self._num_updates = 1
+        self.entities: Words
+        """Hashes of the entities of all processes, sorted; known once they have met."""
         self.learning_rate = hyperparameters.learning_rate
         self.weight_decay = hyperparameters.weight_decay
         self._scores: list[Tensor] = []
         leave_out_of_ddp(self, [f"network.{name}" for name in network.tables()])
 
     def on_fit_start(self) -> None:
-        """Learn how long the training is."""
-        self._num_updates = max(1, self.epochs * self._updates_per_epoch(self.device))
+        """Learn how long the training is, and whom all processes have seen."""
+        self._num_updates = max(1, self.epochs * self._batches.updates_per_epoch(self.device))
+        self.entities = self._batches.entities_of_all(self.device)
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> StepLoss:
         """Return the cross entropy of the batch and its correct answers, summed over all pairs."""

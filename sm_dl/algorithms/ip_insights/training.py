@@ -50,9 +50,10 @@ def fit(job: Job[IPInsightsHyperparameters]) -> None:
     network = build_network(hyperparameters)
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)
     batches = EpochBatches(tables["train"], hyperparameters, _sharing(job, layout))
+    module = IPInsightsModule(network, hyperparameters, batches)
     with stop.deferred(), denormals_as_zero():
         result = engine.fit(
-            IPInsightsModule(network, hyperparameters, batches.updates_per_epoch),
+            module,
             batches,
             job=job,
             plan=layout,
@@ -63,7 +64,7 @@ def fit(job: Job[IPInsightsHyperparameters]) -> None:
             ),
             identity=identity(hyperparameters),
         )
-        predictor = IPInsightsPredictor(network, tables["train"].entities)
+        predictor = IPInsightsPredictor(network, module.entities)
         if result.is_main and result.has_weights:
             write_artifact(job.paths.model, predictor, hyperparameters.model_dump(mode="json"))
     if result.interruption is not None:

@@ -127,6 +127,13 @@ def test_hosts_with_files_of_their_own_see_all_their_pairs_once(hosts):
         assert sorted(seen) == table_pairs(hosts[host].table)
 
 
+def test_hosts_with_files_of_their_own_know_each_other_s_entities(hosts, monkeypatch):
+    every = np.array([3, 9, 2**64 - 1, 4, 9], np.uint64)
+    gathered = torch.from_numpy(every.view(np.int64))
+    monkeypatch.setattr("sm_dl.algorithms.ip_insights.batches.rows_of_all", lambda _own: gathered)
+    assert hosts[0].entities_of_all(torch.device("cpu")).tolist() == [3, 4, 9, 2**64 - 1]
+
+
 def test_hosts_with_files_of_their_own_make_equally_many_batches(hosts):
     assert {len(part) for part in parts_of(hosts)} == {9}  # 33 pairs, 4 of a batch's 8 each
 

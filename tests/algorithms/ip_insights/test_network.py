@@ -121,8 +121,11 @@ def test_a_part_without_pairs_has_no_scores_and_gradients_of_zero(
     assert all(float(layer.grad.abs().sum()) == 0 for layer in network.encoder.layers.parameters())
 
 
-def test_the_step_sums_loss_records_and_correct_answers(network, batch, make_hyperparameters):
-    module = IPInsightsModule(network, make_hyperparameters(), lambda _device: 1)
+def test_the_step_sums_loss_records_and_correct_answers(
+    network, batch, make_table, make_hyperparameters
+):
+    wanted = make_hyperparameters()
+    module = IPInsightsModule(network, wanted, EpochBatches(make_table(1), wanted))
     step = module.training_step(batch, 0)
     scores = network(batch)
     truth = torch.zeros_like(scores)
@@ -133,8 +136,13 @@ def test_the_step_sums_loss_records_and_correct_answers(network, batch, make_hyp
     assert (int(step["count"]), step["records"]) == (scores.numel(), scores.numel())
 
 
-def test_the_rate_falls_to_nothing_over_the_last_half_of_all_updates(network, make_hyperparameters):
-    module = IPInsightsModule(network, make_hyperparameters(epochs=4), lambda _device: 5)
+def test_the_rate_falls_to_nothing_over_the_last_half_of_all_updates(
+    network, make_table, make_hyperparameters
+):
+    wanted = make_hyperparameters(
+        epochs=4, mini_batch_size=3 * 7
+    )  # of 7 pairs with 2 negatives each
+    module = IPInsightsModule(network, wanted, EpochBatches(make_table(5 * 7), wanted))
     assert module.rate_factor(0) == 1.0  # before it is known how many there will be
     module.on_fit_start()
     factors = [module.rate_factor(done) for done in range(21)]
