@@ -50,6 +50,8 @@ class Checkpoints:
         self.total_s = 0.0
         """Time that saving took."""
         self._interval_s = machine.seconds(INTERVAL_VARIABLE, DEFAULT_INTERVAL_S, least=0)
+        self._damaged: list[Path] = []
+        """Found so when the newest one was looked for; no help to anybody once there is a whole one."""
         self._cost_s = 0.0
         self._last_end = time.perf_counter()
 
@@ -75,6 +77,8 @@ class Checkpoints:
             self._make_room(path, error)
         else:
             self.num_saved += 1
+            self._remove([one for one in self._damaged if one != path])
+            self._damaged = []
             self._remove(self._newest_first()[KEPT:])
         self._last_end = time.perf_counter()
         self._cost_s = self._last_end - started
@@ -89,7 +93,6 @@ class Checkpoints:
         """
         for leftover in self.folder.glob(f"*{TEMPORARY_SUFFIX}"):
             leftover.unlink(missing_ok=True)  # of a process killed while it was writing
-        damaged = []
         for path in self._newest_first():
             try:
                 content = path.read_bytes()
@@ -98,15 +101,16 @@ class Checkpoints:
                 raise PlatformError(f"{path}: cannot be read ({error.strerror}).") from None
             except DamagedError as error:
                 logger.warning("%s: damaged (%s); trying the one before it.", path, error)
-                damaged.append(path.name)
+                self._damaged.append(path)
                 continue
             self._refuse_strangers(path, tree.get(IDENTITY))
             logger.info("Continuing from checkpoint %s", path)
             self._tell_changes(tree.get(HYPERPARAMETERS))
             return content
-        if damaged:
+        if self._damaged:
+            names = ", ".join(path.name for path in self._damaged)
             raise UserError(
-                f"{self.folder}: every checkpoint is damaged ({', '.join(damaged)}); copy a whole one "
+                f"{self.folder}: every checkpoint is damaged ({names}); copy a whole one "
                 "there to go on from it, or empty the folder to start anew."
             )
         return None
@@ -132,15 +136,15 @@ class Checkpoints:
                 )
 
     def _make_room(self, path: Path, error: OSError) -> None:
-        """Say what is missing, and give up the older of the checkpoints that are there."""
-        whole = self._newest_first()
+        """Say what is missing, and give up all checkpoints but the newest whole one."""
+        whole = [one for one in self._newest_first() if one not in self._damaged]
         needed = whole[0].stat().st_size if whole else None
         logger.error(
             "%s: the checkpoint cannot be written (%s): %s bytes needed, %s free. Training goes on, "
             "the next try is at the next interval; make room to be able to resume from here.",
             path, error.strerror, needed or "unknown", free_bytes(self.folder),
         )  # fmt: skip
-        self._remove(whole[1:])
+        self._remove([*self._damaged, *whole[1:]])
 
     def _remove(self, paths: list[Path]) -> None:
         for path in paths:

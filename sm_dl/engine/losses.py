@@ -108,7 +108,7 @@ class Running(Sums):
 
 
 class History:
-    """The mean of each figure in each finished epoch."""
+    """The mean of each figure in each finished epoch; NaN in those that did not have it."""
 
     def __init__(self) -> None:
         """Start before the first epoch."""
@@ -122,9 +122,11 @@ class History:
 
     def add(self, train: Mapping[str, float], validation: Mapping[str, float]) -> None:
         """Add the means of one more epoch."""
+        num_before = len(self.losses)
         for curves, means in ((self.train, train), (self.validation, validation)):
-            for name, value in means.items():
-                curves.setdefault(name, []).append(value)
+            for name in {**curves, **means}:
+                curve = curves.setdefault(name, [math.nan] * num_before)
+                curve.append(means.get(name, math.nan))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""

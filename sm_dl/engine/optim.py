@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 Name = Literal["sgd", "nag", "adam", "rmsprop", "adagrad", "adadelta"]
 Tensors = list[Tensor]
+STEP = "step"
+"""The setting of a group that counts its updates."""
 
 ADAGRAD_EPSILON, ADADELTA_EPSILON, ADADELTA_DECAY = 1e-7, 1e-5, 0.9
 
@@ -27,7 +29,7 @@ class MXNetOptimizer(torch.optim.Optimizer):
 
     def __init__(self, groups: Sequence[dict[str, Any]], name: Name, **settings: float) -> None:
         """Set up the parameter groups; see `mxnet_optimizer` for the settings."""
-        super().__init__(groups, {"lr": 0.0, "weight_decay": 0.0, "step": 0, **settings})
+        super().__init__(groups, {"lr": 0.0, "weight_decay": 0.0, STEP: 0, **settings})
         self.name = name
 
     @torch.no_grad()
@@ -40,7 +42,7 @@ class MXNetOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             weights = [one for one in group["params"] if one.grad is not None]
             if weights:
-                group["step"] += 1
+                group[STEP] += 1
                 self._update(weights, group)
         return loss
 
@@ -56,8 +58,21 @@ class MXNetOptimizer(torch.optim.Optimizer):
                 weight.grad = None
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state; files hold tensors row by row, whatever order the weights' memory has."""
-        super().load_state_dict(state_dict)
+        """Go on from a state, with this optimizer's settings and groups, whichever that one had.
+
+        Files hold tensors row by row, whatever order the weights' memory has.
+        """
+        saved = state_dict["param_groups"]
+        numbers = iter([number for group in saved for number in group["params"]])
+        groups = [
+            {
+                **group,
+                "params": [next(numbers) for _ in group["params"]],
+                STEP: max(one[STEP] for one in saved),
+            }
+            for group in self.param_groups
+        ]
+        super().load_state_dict({"state": state_dict["state"], "param_groups": groups})
         for weight, states in self.state.items():
             names = [name for name, state in states.items() if state.shape == weight.shape]
             laid_out = _laid_out_like([weight] * len(names), [states[name] for name in names])
@@ -135,7 +150,7 @@ class MXNetOptimizer(torch.optim.Optimizer):
         if group["beta_2"] == 1:
             torch._foreach_lerp_(means, gradients, 1 - group["beta_1"])
             return
-        step = torch.full((), float(group["step"]), device=weights[0].device)
+        step = torch.full((), float(group[STEP]), device=weights[0].device)
         torch._fused_adam_(
             weights,
             _laid_out_like(weights, gradients),
@@ -147,7 +162,7 @@ class MXNetOptimizer(torch.optim.Optimizer):
             beta1=group["beta_1"],
             beta2=group["beta_2"],
             weight_decay=0.0,
-            eps=group["epsilon"] / math.sqrt(1 - group["beta_2"] ** group["step"]),
+            eps=group["epsilon"] / math.sqrt(1 - group["beta_2"] ** group[STEP]),
             amsgrad=False,
             maximize=False,
         )
@@ -252,11 +267,15 @@ def mxnet_optimizer(  # noqa: PLR0913 - one keyword per hyperparameter
     """
     decayed = {id(one) for one in decaying(module)}
     parameters = [one for one in module.parameters() if one.requires_grad]
+    # in one order with decay and without, so that a job with it can go on from one without
+    parts = [
+        [one for one in parameters if (id(one) in decayed) == decays] for decays in (True, False)
+    ]
     if weight_decay == 0:
-        decayed = set()  # one group: one pass over all
+        parts = [[*parts[0], *parts[1]], []]  # one group: one pass over all
     groups = [
-        {"params": [one for one in parameters if id(one) in decayed], "weight_decay": weight_decay},
-        {"params": [one for one in parameters if id(one) not in decayed], "weight_decay": 0.0},
+        {"params": parts[0], "weight_decay": weight_decay},
+        {"params": parts[1], "weight_decay": 0.0},
     ]
     return kind(
         [group for group in groups if group["params"]],

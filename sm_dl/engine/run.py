@@ -25,7 +25,7 @@ from sm_dl.engine.place import Place, address, seed_torch
 from sm_dl.engine.progress import Progress
 from sm_dl.engine.ranks import Ranks
 from sm_dl.engine.stopping import Selection
-from sm_dl.engine.updates import optimizer_of, size_of_gradients
+from sm_dl.engine.updates import go_on, optimizer_of, size_of_gradients
 from sm_dl.engine.weights import AveragedWeights, KeptWeights, OwnWeights
 from sm_dl.errors import UserError
 from sm_dl.job import stop
@@ -71,7 +71,8 @@ class Run:
         self.weights = OwnWeights(module)
         if average_decay is not None:
             self.weights = AveragedWeights(module, average_decay, average_every)
-        self.kept = KeptWeights(self.weights, selection)
+        channel = "train" if validation_batches_of is None else "validation"
+        self.kept = KeptWeights(self.weights, selection, channel)
         self.epoch = self.batch = self.step = 0
         self.saved_at: tuple[int, int] | None = None
 
@@ -291,9 +292,10 @@ class Run:
         self.saved_at = (self.epoch, self.batch)
         self.running.load_state_dict(state["running"])
         self.history.load_state_dict(state["history"])
+        if self._validation_batches_of is None:
+            self.history.validation = {}
         self.module.load_state_dict(state["module"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        go_on(self.optimizer, self.scheduler, state)
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.weights.load_state_dict(state["weights"])
-        self.kept.load_state_dict(state["kept"])
+        self.kept.load_state_dict(state["kept"], last_epoch=self.epoch - 1)

@@ -1,11 +1,13 @@
 """What updates are made with: a module's optimizer and schedule, and the gradients of its weights."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
+
+from sm_dl.engine.optim import STEP
 
 
 def optimizer_of(module: LightningModule) -> tuple[Any, Any, bool]:
@@ -23,6 +25,31 @@ def optimizer_of(module: LightningModule) -> tuple[Any, Any, bool]:
         return configured["optimizer"], schedule["scheduler"], schedule["interval"] == "step"
     (optimizer,), (schedule,) = configured
     return optimizer, schedule, False
+
+
+def go_on(optimizer: Any, schedule: Any, state: Mapping[str, Any]) -> None:  # noqa: ANN401 - torch's own
+    """Go on from a checkpoint's moments and counters with the settings of this job.
+
+    Both restore what they were told by the job that wrote it: an added epoch would be trained at the
+    rate at which that one ended.
+
+    Args:
+        optimizer: As the job has configured it.
+        schedule: A `LambdaLR` over it.
+        state: The checkpoint's `optimizer` and `scheduler`.
+    """
+    own = [
+        {name: value for name, value in group.items() if name not in {"params", STEP}}
+        for group in optimizer.param_groups
+    ]
+    rates = list(schedule.base_lrs)
+    optimizer.load_state_dict(state["optimizer"])
+    schedule.load_state_dict(state["scheduler"])
+    schedule.base_lrs = rates
+    for group, settings, rate, factor in zip(
+        optimizer.param_groups, own, rates, schedule.lr_lambdas, strict=True
+    ):
+        group.update(settings | {"lr": rate * factor(schedule.last_epoch)})
 
 
 def size_of_gradients(weights: Iterable[Tensor]) -> Tensor:

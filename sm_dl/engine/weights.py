@@ -115,10 +115,13 @@ class AveragedWeights(OwnWeights):
 class KeptWeights:
     """The weights that training leaves: those of the epoch that a selection prefers."""
 
-    def __init__(self, weights: OwnWeights, selection: Selection) -> None:
-        """Remember what an epoch's weights are, and who judges epochs."""
+    def __init__(self, weights: OwnWeights, selection: Selection, channel: str = "train") -> None:
+        """Remember what an epoch's weights are, and who judges epochs by the figures of which channel."""
         self.weights = weights
         self.selection = selection
+        self._rule = type(selection).__name__
+        if selection.is_picking:
+            self._rule += f" on {channel} {selection.watched}"
         self.epoch = -1
         self._picked: dict[str, Tensor] = {}
 
@@ -144,11 +147,28 @@ class KeptWeights:
 
     def state_dict(self) -> State:
         """Return what a checkpoint keeps."""
-        selection = self.selection.state_dict()
-        return {"epoch": self.epoch, "picked": self._picked, "selection": selection}
+        return {
+            "epoch": self.epoch,
+            "picked": self._picked,
+            "rule": self._rule,
+            "selection": self.selection.state_dict(),
+        }
 
-    def load_state_dict(self, state: State) -> None:
-        """Go on from what a checkpoint kept."""
+    def load_state_dict(self, state: State, last_epoch: int) -> None:
+        """Go on from what a checkpoint kept; judge anew where it was judged by another rule.
+
+        Args:
+            state: The checkpoint's.
+            last_epoch: The one before the checkpoint; -1 before the first.
+        """
+        if state.get("rule") != self._rule:
+            logger.warning(
+                "the epoch whose weights are kept was chosen by %s up to epoch %d, and is by %s from here "
+                "on: earlier epochs are not compared.",
+                state.get("rule"), last_epoch, self._rule,
+            )  # fmt: skip
+            self.epoch = last_epoch
+            return
         self.epoch = state["epoch"]
         self.selection.load_state_dict(state["selection"])
         current = self.weights.current

@@ -148,6 +148,23 @@ def test_a_full_disk_gives_up_the_older_checkpoint(full_disk):
     assert names(full_disk) == [file_of(20)]
 
 
+def test_a_full_disk_keeps_the_newest_whole_checkpoint_not_a_damaged_one(full_disk):
+    (full_disk / file_of(20)).write_bytes(b"not a checkpoint")
+    checkpoints = Checkpoints(full_disk, OURS)
+    checkpoints.newest()
+    checkpoints.save({"step": 11}, 11)
+    assert newest_step(full_disk) == 10
+
+
+def test_a_damaged_checkpoint_takes_no_place_of_a_whole_one(folder):
+    (folder / file_of(20)).write_bytes(b"not a checkpoint")
+    checkpoints = Checkpoints(folder, OURS)
+    checkpoints.newest()
+    for step in (11, 12):
+        checkpoints.save({"step": step}, step)
+    assert names(folder) == [file_of(11), file_of(12)]
+
+
 def test_a_full_disk_is_one_line_with_what_is_needed_and_free(full_disk, log):
     Checkpoints(full_disk, OURS).save({"step": 30}, 30)
     (line,) = [record.getMessage() for record in log.records if record.levelname == "ERROR"]

@@ -4,6 +4,7 @@ import itertools
 import os
 import signal
 from dataclasses import dataclass, field
+from math import nan
 
 import pytest
 import torch
@@ -316,6 +317,56 @@ def test_a_resumed_run_keeps_its_validation_losses(training):
     training.run([3.0, 2.0], validation=[5.0, 4.0])
     result, _ = training.run([3.0, 2.0, 1.0], validation=[0.0, 0.0, 6.0])
     assert result.validation["loss"] == [5.0, 4.0, 6.0]
+
+
+def test_patience_that_is_given_up_on_leaves_the_last_weights(training):
+    training.run([3.0, 1.0, 2.0], patience=5, average_decay=None)
+    result, module = training.run([3.0, 1.0, 2.0, 2.0], average_decay=None)
+    assert (result.kept_epoch, module.weight.item()) == (3, 4.0)
+
+
+@pytest.mark.parametrize(("more", "kept"), [(0, 1), (1, 2)])
+def test_patience_that_is_new_judges_the_epochs_to_come(training, log, more, kept):
+    training.run([3.0, 1.0], average_decay=None)
+    result, module = training.run([3.0, 1.0] + [2.0] * more, patience=5, average_decay=None)
+    assert (result.kept_epoch, module.weight.item()) == (kept, kept + 1.0)
+    assert (
+        "chosen by KeepLast up to epoch 1, and is by Patience on train loss from here on"
+        in log.text
+    )
+
+
+@pytest.mark.parametrize("patience", [None, 5])
+def test_a_validation_channel_may_come_and_go(training, patience):
+    training.run([3.0, 2.0], patience=patience)
+    result, _ = training.run([3.0, 2.0, 1.0], patience=patience, validation=[0.0, 0.0, 6.0])
+    assert result.validation["loss"] == pytest.approx([nan, nan, 6.0], nan_ok=True)
+    assert result.kept_epoch == 2
+    result, _ = training.run([3.0, 2.0, 1.0, 5.0], patience=patience)
+    assert (result.validation, result.losses) == ({}, [3.0, 2.0, 1.0, 5.0])
+    assert result.kept_epoch == 3
+
+
+class Rated(Scripted):
+    """Learns at a rate that falls to nothing over so many epochs."""
+
+    def __init__(self, rate, num_epochs):
+        super().__init__()
+        self.rate, self.num_epochs = rate, num_epochs
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.SGD(self.parameters(), lr=self.rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda epoch: 1 - epoch / self.num_epochs
+        )
+        return [optimizer], [schedule]
+
+
+def test_added_epochs_are_trained_at_the_rate_of_the_job_that_adds_them(training):
+    _, module = training.run([1.0, 1.0], module=Rated(1.0, 2), average_decay=None)
+    assert module.weight.item() == 1.0 + 0.5
+    _, module = training.run([1.0] * 4, module=Rated(8.0, 4), average_decay=None)
+    assert module.weight.item() == 1.0 + 0.5 + 4.0 + 2.0
 
 
 def test_integers_of_a_module_are_copied_into_the_average(training):

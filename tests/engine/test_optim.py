@@ -88,6 +88,28 @@ def test_a_saved_optimizer_goes_on_as_if_nothing_had_happened(name):
     assert seen == whole[2:]
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("decays", [(0.0, DECAY), (DECAY, 0.0), (DECAY, 2 * DECAY)])
+def test_settings_are_those_of_the_job_that_goes_on_and_moments_those_of_each_weight(name, decays):
+    module = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    old, new = (
+        mxnet_optimizer(name, module, learning_rate=rate, weight_decay=decay, momentum=MOMENTUM)
+        for rate, decay in zip((RATE, RATE / 2), decays, strict=True)
+    )
+    for weight in module.parameters():
+        weight.grad = torch.randn_like(weight)
+    old.step()
+    wanted = [{**group, "step": 1} for group in new.param_groups]
+    new.load_state_dict(copy.deepcopy(old.state_dict()))
+    for group, settings in zip(new.param_groups, wanted, strict=True):
+        assert list(map(id, group.pop("params"))) == list(map(id, settings.pop("params")))
+        assert group == settings
+    for weight in module.parameters():
+        assert old.state[weight].keys() == new.state[weight].keys() != set()
+        for key, state in old.state[weight].items():
+            assert torch.equal(new.state[weight][key], state)
+
+
 @pytest.mark.parametrize("rate", [1e-6, 0.5])
 def test_adadelta_has_no_learning_rate(rate):
     module = OneNumber()
