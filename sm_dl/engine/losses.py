@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import torch
@@ -32,9 +32,12 @@ class StepLoss(TypedDict):
 
 def sums_of(loss: StepLoss) -> Tensor:
     """Return loss, count, records and figures of a step as one vector of float64."""
-    total = loss["total"]
-    parts = [total.detach(), loss["count"].detach(), total.new_tensor(loss["records"])]
-    parts += [figure.detach() for figure in loss.get("figures", {}).values()]
+    total = loss["total"].detach()
+    figures = [figure.detach() for figure in loss.get("figures", {}).values()]
+    if total.device.type == "cpu":  # nothing is waited for, and numbers are put together sooner
+        numbers = [float(total), float(loss["count"]), loss["records"], *map(float, figures)]
+        return torch.tensor(numbers, dtype=torch.float64)
+    parts = [total, loss["count"].detach(), total.new_tensor(loss["records"]), *figures]
     return torch.stack([part.double() for part in parts])
 
 
@@ -44,14 +47,14 @@ class Sums:
     def __init__(self) -> None:
         """Start at nothing."""
         self._names: tuple[str, ...] = ()
-        self._sums = torch.zeros(NUM_OWN, dtype=torch.float64)
+        self._sums = [0.0] * NUM_OWN
 
-    def add(self, sums: Tensor, names: tuple[str, ...]) -> None:
-        """Add what `sums_of` returned, and the names of its figures."""
+    def add(self, sums: Sequence[float], names: tuple[str, ...]) -> None:
+        """Add the numbers of what `sums_of` returned, and the names of its figures."""
         if len(self._sums) != len(sums):  # the first step says which figures there are
-            self._sums = torch.zeros_like(sums)
+            self._sums = [0.0] * len(sums)
         self._names = names
-        self._sums = self._sums.to(sums.device) + sums
+        self._sums = [one + more for one, more in zip(self._sums, sums, strict=True)]
 
     @property
     def records(self) -> int:
@@ -61,7 +64,7 @@ class Sums:
     @property
     def has_observed(self) -> bool:
         """Return whether there was anything to take a mean of."""
-        return bool(self._sums[1] > 0)
+        return self._sums[1] > 0
 
     def mean(self, name: str = LOSS) -> float:
         """Return the mean of a figure; NaN while nothing was observed."""
@@ -69,18 +72,18 @@ class Sums:
 
     def means(self) -> dict[str, float]:
         """Return the mean of each figure, the loss first; NaN while nothing was observed."""
-        total, count, _, *figures = self._sums.tolist()
+        total, count, _, *figures = self._sums
         named = {LOSS: total, **dict(zip(self._names, figures, strict=True))}
         return {name: value / count if count > 0 else math.nan for name, value in named.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {"names": list(self._names), "sums": self._sums.tolist()}
+        return {"names": list(self._names), "sums": self._sums}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what a checkpoint kept."""
         self._names = tuple(state["names"])
-        self._sums = torch.tensor(state["sums"], dtype=torch.float64)
+        self._sums = list(state["sums"])
 
 
 class Running(Sums):

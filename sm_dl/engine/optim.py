@@ -92,11 +92,12 @@ class MXNetOptimizer(torch.optim.Optimizer):
 
     def _state(self, weights: Tensors, *names: str) -> list[Tensors]:
         """Return for each name one tensor a weight, zero before the first update."""
-        for weight in weights:
+        states = [self.state[weight] for weight in weights]
+        for weight, state in zip(weights, states, strict=True):
             for name in names:
-                if name not in self.state[weight]:
-                    self.state[weight][name] = torch.zeros_like(weight)
-        return [[self.state[weight][name] for weight in weights] for name in names]
+                if name not in state:
+                    state[name] = torch.zeros_like(weight)
+        return [[state[name] for state in states] for name in names]
 
     def _sgd(self, weights: Tensors, gradients: Tensors, group: dict[str, Any]) -> None:
         """Update m = momentum * m - lr * (g + wd * w), w += m: a rate stays in the momentum.

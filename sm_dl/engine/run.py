@@ -21,7 +21,7 @@ from sm_dl.artifact.weights import not_finite
 from sm_dl.engine.checkpoint import Checkpoints
 from sm_dl.engine.losses import LOSS, History, Running, StepLoss, Sums, finite, sums_of
 from sm_dl.engine.narration import EpochSummary, Narrator
-from sm_dl.engine.place import Place, address, seed_torch
+from sm_dl.engine.place import Place, address_of_batch, seed_torch
 from sm_dl.engine.progress import Progress
 from sm_dl.engine.ranks import Ranks
 from sm_dl.engine.stopping import Selection
@@ -60,7 +60,9 @@ class Run:
         self.module: Any = module
         self.fabric = fabric
         self.ranks = Ranks(fabric)
+        self._has_scaler = getattr(fabric.strategy.precision, "scaler", None) is not None
         self.trained, self._updating = fabric.setup(module, self.optimizer)
+        self._training_step = self.trained.training_step  # what Fabric looks for anew each time
         module.on_fit_start()
         self._batches_of = batches_of
         self._validation_batches_of = validation_batches_of
@@ -135,17 +137,19 @@ class Run:
 
     def _train_batch(self, batch: Any) -> None:  # noqa: ANN401 - an algorithm's own type
         seed_torch(
-            address(self._seed, self.epoch, self.batch, self.fabric.global_rank), self.fabric.device
+            address_of_batch(self._seed, self.epoch, self.batch, self.fabric.global_rank),
+            self.fabric.device,
         )
-        loss = self._step(self.trained.training_step, batch, self.batch)
+        loss = self._step(self._training_step, batch, self.batch)
         if faults.reach("step"):
             loss["total"] = loss["total"] * math.nan
         sums = self.ranks.sum(sums_of(loss))
         self._updating.zero_grad()
         self.fabric.backward(self._objective(loss["total"], sums))
-        if sums[1] > 0:  # else no rank observed anything, and there is nothing to learn
-            self._update(sums)
-        self.running.add(sums, tuple(loss.get("figures", ())))
+        total, count, *others = sums.tolist()
+        if count > 0:  # else no rank observed anything, and there is nothing to learn
+            self._update(total)
+        self.running.add((total, count, *others), tuple(loss.get("figures", ())))
         if self.ranks.is_main:
             self._narrator.batch_ends(self.epoch, self.batch, self.running)
         self.batch += 1
@@ -162,12 +166,13 @@ class Run:
     def _objective(self, total: Tensor, sums: Tensor) -> Tensor:
         """Return what gradients are taken of. Ranks average theirs: each counts with its own terms."""
         if getattr(self.module, "objective", "mean") == "sum":
-            return total * self.ranks.world_size
+            return total * self.ranks.world_size if self.ranks.world_size > 1 else total
         return total * (self.ranks.world_size / sums[1].clamp_min(1.0)).to(total.dtype)
 
-    def _update(self, sums: Tensor) -> None:
+    def _update(self, total: float) -> None:
         """Make one optimizer step, unless loss or gradient is no number: then nothing changes."""
-        finite(float(sums[0]), self.epoch, self.batch)
+        finite(total, self.epoch, self.batch)
+        norm: Tensor | float | None
         longest = getattr(self.module, "gradient_norm", math.inf)
         if longest < math.inf:
             norm = self.fabric.clip_gradients(
@@ -209,7 +214,7 @@ class Run:
                 self._stop_if_asked()
             figures: dict[str, float] = getattr(self.module, "validation_figures", dict)()
         if sums is not None:
-            seen.add(self.ranks.sum(sums), names)
+            seen.add(self.ranks.sum(sums).tolist(), names)
         means = seen.means()
         if not seen.has_observed:
             raise UserError(
@@ -265,10 +270,6 @@ class Run:
         curves |= {f"validation/{name}": value for name, value in validation.items()}
         curves["train/records_per_second"] = speed
         self.fabric.log_dict(curves, step=self.epoch)
-
-    @property
-    def _has_scaler(self) -> bool:
-        return getattr(self.fabric.strategy.precision, "scaler", None) is not None
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a later process needs to go on from this boundary."""

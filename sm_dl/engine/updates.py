@@ -52,7 +52,7 @@ def go_on(optimizer: Any, schedule: Any, state: Mapping[str, Any]) -> None:  # n
         group.update(settings | {"lr": rate * factor(schedule.last_epoch)})
 
 
-def size_of_gradients(weights: Iterable[Tensor]) -> Tensor:
+def size_of_gradients(weights: Iterable[Tensor]) -> Tensor | float:
     """Return a number that is finite if all gradients are: their length, or on a CPU their sum.
 
     A sum takes less than half the time. Of sparse gradients without repeated rows added up.
@@ -60,7 +60,7 @@ def size_of_gradients(weights: Iterable[Tensor]) -> Tensor:
     gradients = [one.grad for one in weights if one.grad is not None]
     gradients = [one._values() if one.is_sparse else one for one in gradients]  # noqa: SLF001
     if all(one.device.type == "cpu" for one in gradients):
-        return torch.stack([one.sum(dtype=torch.float32) for one in gradients]).sum().abs()
+        return abs(sum(float(one.sum(dtype=torch.float32)) for one in gradients))
     # what torch.nn.utils.get_total_norm does, which sorts tensors by device and type first
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))  # noqa: SLF001
     return norm

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sm_dl.engine.place import address
+from sm_dl.engine.place import address, address_of_batch
 
 numbers = st.integers(0, 2**32 - 1)
 
@@ -27,3 +27,8 @@ def test_an_address_is_a_seed_torch_accepts(seed, epoch):
 def test_an_address_is_what_numpy_makes_of_it(where):
     low, high = np.random.SeedSequence(where).generate_state(2)
     assert address(*where) == int(high) << 32 | int(low)
+
+
+@given(numbers, numbers, st.integers(0, 300), numbers)
+def test_a_batch_has_its_address_whatever_was_asked_before(seed, epoch, batch, rank):
+    assert address_of_batch(seed, epoch, batch, rank) == address(seed, epoch, batch, rank)

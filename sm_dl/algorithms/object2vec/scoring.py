@@ -58,7 +58,7 @@ def score(
         )
         outputs_BC = network.compare(*encodings).to(predictor.device)
         loss = step_loss(outputs_BC, batch)
-        sums.add(sums_of(loss), tuple(loss.get("figures", ())))
+        sums.add(sums_of(loss).tolist(), tuple(loss.get("figures", ())))
         answers.append(outputs_BC.squeeze(1) if is_regression else outputs_BC.argmax(1))
     metrics = named(sums.means())
     say_metrics(log, "test", sums.means())
