@@ -11,6 +11,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+SUM = 0
+"""Of torch's modes of a bag."""
+
+
+class ByWord(NamedTuple):
+    """The entries of a batch in the order of their words, and of documents within a word."""
+
+    rows_W: Tensor
+    """Document of each entry, int64."""
+    counts_W: Tensor
+    """How often the word occurs there, float32."""
+    starts_V: Tensor
+    """First entry of each word, and behind the last one the number of entries; int64."""
+
+    def to(self, device: torch.device) -> "ByWord":
+        """Return them on a device."""
+        return ByWord._make(tensor.to(device) for tensor in self)
+
 
 class Bags(NamedTuple):
     """Some documents. Entries of one document stand together; each word stands there once."""
@@ -27,6 +45,8 @@ class Bags(NamedTuple):
     """Words of each document, every occurrence counted; float32."""
     shares_B: Tensor
     """1 / length, and 0 of documents without words; float32."""
+    entries: ByWord | None = None
+    """The same by word, where a gradient will ask for it."""
 
     @property
     def num_documents(self) -> int:
@@ -35,22 +55,13 @@ class Bags(NamedTuple):
 
     def to(self, device: torch.device) -> "Bags":
         """Return the batch on a device."""
-        return Bags(*(tensor.to(device) for tensor in self))
-
-
-class ByWord(NamedTuple):
-    """The entries of a batch in the order of their words, and of documents within a word."""
-
-    rows_W: Tensor
-    """Document of each entry, int64."""
-    counts_W: Tensor
-    """How often the word occurs there, float32."""
-    starts_V: Tensor
-    """First entry of each word, and behind the last one the number of entries; int64."""
+        return Bags._make(None if part is None else part.to(device) for part in self)
 
 
 def by_word(bags: Bags, num_words: int) -> ByWord:
     """Return the entries of a batch by word, which gradients of matrices with a row a word ask for."""
+    if bags.entries is not None:
+        return bags.entries
     if bags.words_W.device.type == "cpu":
         return _by_word_on_cpu(bags, num_words)
     order_W = torch.argsort(bags.words_W, stable=True)
@@ -76,17 +87,20 @@ def _by_word_on_cpu(bags: Bags, num_words: int) -> ByWord:
     )
 
 
-def bag_product(bags: Bags, matrix_VH: Tensor, entries: ByWord | None = None) -> Tensor:
-    """Return counts times matrix, shape (B, H); time and memory grow with the entries alone.
+def bag_product(
+    bags: Bags, matrix_VH: Tensor, bias_H: Tensor, entries: ByWord | None = None
+) -> Tensor:
+    """Return counts times matrix plus bias, shape (B, H); time and memory grow with the entries alone.
 
     The gradient of the matrix is dense: H numbers for each word of the vocabulary.
 
     Args:
         bags: The counts.
         matrix_VH: float32.
+        bias_H: float32.
         entries: The same by word, where they are known already; only a gradient needs them.
     """
-    product: Tensor = _BagProduct.apply(matrix_VH, bags, entries)
+    product: Tensor = _BagProduct.apply(matrix_VH, bias_H, bags, entries)
     return product
 
 
@@ -97,17 +111,19 @@ class _BagProduct(torch.autograd.Function):
     def forward(
         ctx: Any,  # noqa: ANN401 - torch's own
         matrix_VH: Tensor,
+        bias_H: Tensor,
         bags: Bags,
         entries: ByWord | None,
     ) -> Tensor:
         ctx.bags, ctx.entries, ctx.num_words = bags, entries, len(matrix_VH)
-        return sums_over_words(bags, matrix_VH)
+        return sums_over_words(bags, matrix_VH).add_(bias_H)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:  # noqa: ANN401
         (gradient_BH,) = gradients
         entries = ctx.entries or by_word(ctx.bags, ctx.num_words)
-        return sums_over_documents(entries, gradient_BH.contiguous()), None, None
+        by_matrix_VH = sums_over_documents(entries, gradient_BH.contiguous())
+        return by_matrix_VH, gradient_BH.sum(0), None, None
 
 
 def sums_over_words(bags: Bags, matrix_VH: Tensor) -> Tensor:
@@ -122,12 +138,13 @@ def sums_over_documents(entries: ByWord, matrix_BH: Tensor) -> Tensor:
 
 def _sums_of_rows(matrix: Tensor, rows_W: Tensor, factors_W: Tensor, starts: Tensor) -> Tensor:
     """Return for each run of entries the sum of the rows they name, each times its factor."""
-    sums: Tensor = functional.embedding_bag(
-        rows_W,
+    # what torch.nn.functional calls after checks that take as long as a small bag
+    sums: Tensor = torch.embedding_bag(
         matrix.detach(),
+        rows_W,
         starts,
-        mode="sum",
+        mode=SUM,
         per_sample_weights=factors_W,
         include_last_offset=True,
-    )
+    )[0]
     return sums

@@ -81,7 +81,7 @@ class NTMModule(LightningModule):
         terms = self.network.loss(batch, noise_BK)
         return StepLoss(
             total=terms.reconstruction + terms.divergence,
-            count=(batch.lengths_B > 0).sum(),
+            count=torch.count_nonzero(batch.lengths_B),
             records=batch.num_documents,
             figures={"kld": terms.divergence, "recons": terms.reconstruction},
         )

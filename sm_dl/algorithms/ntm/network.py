@@ -69,7 +69,7 @@ class BagLinear(nn.Module):
 
     def forward(self, bags: Bags, entries: ByWord | None = None) -> Tensor:
         """Return x W + b, shape (B, H); see `bag_product`."""
-        return bag_product(bags, self.weight, entries) + self.bias
+        return bag_product(bags, self.weight, self.bias, entries)
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -111,10 +111,10 @@ class NTMNetwork(nn.Module):
         """
         self.projection.bias.copy_(torch.log_softmax(torch.log(counts_V + 0.5), dim=0))
 
-    def code(
+    def hidden(
         self, bags: Bags, dtype: torch.dtype = torch.float32, entries: ByWord | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Return mean and logarithm of the deviation of each document's code, both (B, K).
+    ) -> Tensor:
+        """Return what the encoder makes of each document, shape (B, H).
 
         Args:
             bags: The documents.
@@ -122,24 +122,20 @@ class NTMNetwork(nn.Module):
                 by reading a few rows of the weights.
             entries: The documents by word, where they are known already.
         """
-        hidden_BH = self.reading(bags, entries)
+        hidden_BH: Tensor = self.reading(bags, entries)
         for part in self.encoder:
             if isinstance(part, nn.Linear):
                 hidden_BH = linear(hidden_BH, part.weight, part.bias, dtype)
             else:
                 hidden_BH = part(hidden_BH)
-        weight = torch.cat([self.mean.weight, self.log_deviation.weight])  # one product for two
-        bias = torch.cat([self.mean.bias, self.log_deviation.bias])
-        mean_BK, log_deviation_BK = linear(hidden_BH, weight, bias, dtype).chunk(2, dim=1)
-        return mean_BK, log_deviation_BK
+        return hidden_BH
 
     def topic_weights(self, bags: Bags) -> Tensor:
         """Return how much of each topic is in each document, shape (B, K); rows sum to 1.
 
         They are the softmax of the code's mean: no noise, so the same document gets the same.
         """
-        mean_BK, _ = self.code(bags)
-        return torch.softmax(mean_BK, dim=1)
+        return torch.softmax(self.mean(self.hidden(bags)), dim=1)
 
     def loss(self, bags: Bags, noise_BK: Tensor) -> Terms:
         """Return the terms of the bound on -log p(x), per word of each document and summed.
@@ -151,8 +147,10 @@ class NTMNetwork(nn.Module):
         dtype = product_type(noise_BK.device)
         with torch.autocast(noise_BK.device.type, enabled=False):
             entries = by_word(bags, self.shape.num_words) if torch.is_grad_enabled() else None
-            mean_BK, log_deviation_BK = self.code(bags, dtype, entries)
-            topics_BK, divergence = drawn(mean_BK, log_deviation_BK, noise_BK, bags.shares_B)
+            topics_BK, divergence = drawn(
+                self.hidden(bags, dtype, entries), self.mean, self.log_deviation,
+                noise_BK, bags.shares_B, dtype=dtype,
+            )  # fmt: skip
             reconstruction = negative_log_likelihood(
                 bags, topics_BK, self.projection.weight, self.projection.bias, bags.shares_B,
                 dtype=dtype, entries=entries,

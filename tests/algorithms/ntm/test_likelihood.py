@@ -31,7 +31,7 @@ def inputs(batch, scale=1.0, seed=1):
     return [(scale * torch.randn(*shape, generator=generator)).requires_grad_() for shape in shapes]
 
 
-def both(batch, scale=1.0, dtype=torch.float32):
+def both(batch, scale=1.0, dtype=torch.float32, factor=3):
     """Return values and gradients, ours and by autograd over a dense matrix."""
     share_B = torch.where(batch.lengths_B > 0, 1 / batch.lengths_B, 0.0)
     ours, plain = inputs(batch, scale), inputs(batch, scale)
@@ -39,8 +39,8 @@ def both(batch, scale=1.0, dtype=torch.float32):
     topics_BK, weight_VK, bias_V = plain
     scores_BV = torch.log_softmax(topics_BK @ weight_VK.t() + bias_V, 1)
     expected = -(share_B * (dense(batch) * scores_BV).sum(1)).sum()
-    (3 * value).backward()
-    (3 * expected).backward()
+    (factor * value).backward()
+    (factor * expected).backward()
     return (value, *(one.grad for one in ours)), (expected, *(one.grad for one in plain))
 
 
@@ -62,6 +62,13 @@ def test_in_mixed_precision_only_the_factors_of_products_are_rounded(monkeypatch
     for ours, plain in zip(rounded[1:], exact[1:], strict=True):
         assert not torch.equal(ours, plain)
         assert (ours - plain).norm() < 0.01 * plain.norm()
+
+
+def test_the_gradients_of_the_loss_itself_are_those_of_a_multiple_of_it_divided():
+    (_, *once), _ = both(bags(), factor=1)
+    (_, *thrice), _ = both(bags(), factor=3)
+    for one, three in zip(once, thrice, strict=True):
+        torch.testing.assert_close(one * 3, three)
 
 
 def test_extreme_scores_stay_finite():
@@ -94,11 +101,14 @@ def test_the_product_and_its_gradient_are_those_of_a_dense_matrix(sizes, num_wor
     batch = bags(sizes=sizes, num_words=num_words)
     ours = torch.randn(num_words, 7, generator=torch.Generator().manual_seed(2), requires_grad=True)
     plain = ours.detach().clone().requires_grad_()
+    bias, plain_bias = (torch.arange(7.0, requires_grad=True) for _ in range(2))
     weights, counts = torch.randn(batch.num_documents, 7), dense(batch, num_words)
-    (bag_product(batch, ours) * weights).sum().backward()
-    (counts @ plain * weights).sum().backward()
-    torch.testing.assert_close(bag_product(batch, ours), counts @ plain, rtol=1e-5, atol=1e-5)
+    product, expected = bag_product(batch, ours, bias), counts @ plain + plain_bias
+    (product * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(product, expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(ours.grad, plain.grad, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(bias.grad, plain_bias.grad, rtol=1e-5, atol=1e-5)
 
 
 def test_what_is_kept_between_forward_and_backward_does_not_grow_with_documents_times_words():

@@ -32,6 +32,11 @@ def dense(bags):
 
 
 def plain_loss(net, counts_BV, noise_BK):
+    """Return reconstruction and divergence as numbers; see `plain_terms`."""
+    return tuple(term.item() for term in plain_terms(net, counts_BV, noise_BK))
+
+
+def plain_terms(net, counts_BV, noise_BK):
     """Return reconstruction and divergence as the formulas of the paper have them, in float64."""
     net = net.double()
     counts_BV, noise_BK = counts_BV.double(), noise_BK.double()
@@ -43,7 +48,7 @@ def plain_loss(net, counts_BV, noise_BK):
     scores = net.projection(torch.sigmoid(mean + log_deviation.exp() * noise_BK))
     likelihood_B = (counts_BV * torch.log_softmax(scores, 1)).sum(1)
     length_B = counts_BV.sum(1)
-    return -(likelihood_B / length_B).sum().item(), (divergence_B / length_B).sum().item()
+    return -(likelihood_B / length_B).sum(), (divergence_B / length_B).sum()
 
 
 def test_without_topics_words_begin_with_their_share_of_all_words():
@@ -61,6 +66,35 @@ def test_the_loss_is_that_of_plain_formulas(activation, layers):
     noise = torch.randn(bags.num_documents, NUM_TOPICS)
     terms = [term.item() for term in net.loss(bags, noise)]
     assert terms == pytest.approx(plain_loss(net, dense(bags), noise), rel=1e-4)
+
+
+def gradients(net, loss):
+    net.zero_grad()
+    loss.backward()
+    return [one.grad.float().clone() for one in net.parameters()]
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
+@pytest.mark.parametrize("layers", [(9,), (9, 6), (4, 5, 6)])
+def test_the_gradients_are_those_of_plain_formulas(activation, layers):
+    net, bags = network(layers=layers, activation=activation), bags_of(documents())
+    net.start_from(torch.ones(NUM_WORDS))
+    noise = torch.randn(bags.num_documents, NUM_TOPICS)
+    terms = net.loss(bags, noise)
+    ours = gradients(net, terms.reconstruction + 2 * terms.divergence)
+    reconstruction, divergence = plain_terms(net, dense(bags), noise)
+    for one, plain in zip(ours, gradients(net, reconstruction + 2 * divergence), strict=True):
+        torch.testing.assert_close(one, plain, rtol=1e-4, atol=1e-6)
+
+
+def test_in_bfloat16_the_gradients_are_alike():
+    net, bags = network(), bags_of(documents())
+    noise = torch.randn(bags.num_documents, NUM_TOPICS)
+    exact = gradients(net, sum(net.loss(bags, noise)))
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = gradients(net, sum(net.loss(bags, noise)))
+    for one, other in zip(rounded, exact, strict=True):
+        assert (one - other).norm() < 0.02 * other.norm()
 
 
 def test_the_loss_of_a_batch_is_the_sum_over_its_documents():
