@@ -59,7 +59,7 @@ class EpochBatches:
             )
             refuse_empty_shares("train", self._counts)
         drawn = [max(1, round(self._sub_sample * count)) if count else 0 for count in self._counts]
-        yield from self._shelf.cuts(self._parts(place, drawn))
+        yield from self._shelf.cuts(self._parts(place, drawn), is_sorted=True)
 
     def _parts(self, place: Place, drawn: list[int]) -> Iterator[Tensor]:
         """Yield the documents of this rank's part of each batch."""
@@ -108,6 +108,11 @@ class AllBatches:
         self._shelf.to(place.device)
         count, size = self._shelf.num_documents, self._batch_size
         yield from self._shelf.cuts(
-            torch.arange(min(first + place.rank, count), min(first + size, count), place.world_size)
-            for first in range(0, count, size)
+            (
+                torch.arange(
+                    min(first + place.rank, count), min(first + size, count), place.world_size
+                )
+                for first in range(0, count, size)
+            ),
+            is_sorted=False,
         )

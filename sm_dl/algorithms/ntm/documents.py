@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sm_dl.algorithms.ntm.bags import Bags
+from sm_dl.algorithms.ntm.bags import Bags, by_word
 
-ENTRIES_AT_ONCE = 1 << 19
+ENTRIES_AT_ONCE = 1 << 17
 """Batches are cut together up to about so many entries, 20 bytes each."""
 
 Words = npt.NDArray[np.int32]
@@ -108,6 +108,7 @@ class Shelf:
     def __init__(self, documents: Documents) -> None:
         """Put them on the CPU, without a copy of the entries."""
         self.num_documents = len(documents)
+        self._num_words = documents.num_words
         self.device = torch.device("cpu")
         self._words = torch.from_numpy(documents.words)
         self._counts = torch.from_numpy(documents.counts)
@@ -134,8 +135,8 @@ class Shelf:
         rows = rows.to(self.device)
         sizes = self._starts[rows + 1] - self._starts[rows]
         starts = functional.pad(torch.cumsum(sizes, 0), (1, 0))
-        shifts = _repeated(self._starts[rows] - starts[:-1], sizes)
-        entries = torch.arange(len(shifts), device=self.device) + shifts
+        entries = _repeated(self._starts[rows] - starts[:-1], sizes)
+        entries += torch.arange(len(entries), device=self.device)
         numbers = torch.arange(len(rows), device=self.device)
         return Bags(
             words_W=self._words.index_select(0, entries).long(),
@@ -146,11 +147,15 @@ class Shelf:
             shares_B=self._shares[rows],
         )
 
-    def cuts(self, parts: Iterable[Tensor]) -> Iterator[Bags]:
+    def cuts(self, parts: Iterable[Tensor], *, is_sorted: bool) -> Iterator[Bags]:
         """Yield some documents after the other as batches; several are cut together, which is faster.
+
+        What is done for all of them finds its code in the processor's caches, where a training step
+        leaves none: to sort one batch between two steps takes twice as long.
 
         Args:
             parts: The rows of each batch.
+            is_sorted: Whether their entries are wanted by word as well.
         """
         mean_size = len(self._words) // max(1, self.num_documents) + 1
         waiting: list[Tensor] = []
@@ -159,10 +164,16 @@ class Shelf:
             waiting.append(part)
             num_documents += len(part)
             if num_documents * mean_size >= ENTRIES_AT_ONCE:
-                yield from self._split(waiting)
+                yield from self._together(waiting, is_sorted=is_sorted)
                 waiting, num_documents = [], 0
         if waiting:
-            yield from self._split(waiting)
+            yield from self._together(waiting, is_sorted=is_sorted)
+
+    def _together(self, parts: Sequence[Tensor], *, is_sorted: bool) -> list[Bags]:
+        batches = list(self._split(parts))
+        if is_sorted:
+            batches = [one._replace(entries=by_word(one, self._num_words)) for one in batches]
+        return batches
 
     def _split(self, parts: Sequence[Tensor]) -> Iterator[Bags]:
         whole = self.cut(torch.cat(list(parts)))

@@ -6,6 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sm_dl.algorithms.ntm import documents as ntm_documents
+from sm_dl.algorithms.ntm.bags import by_word
 from sm_dl.algorithms.ntm.documents import Shelf, bags_of, documents_from, joined
 
 steady = settings(derandomize=True, deadline=None, max_examples=60)
@@ -87,3 +89,23 @@ def test_memory_goes_by_entries_whatever_the_vocabulary():
 def test_a_batch_moves_whole_to_a_device():
     bags = bags_of(documents_of([[(1, 2)]])).to(torch.device("cpu"))
     assert bags.lengths_B.tolist() == pytest.approx([2.0])
+
+
+@steady
+@given(rows=ENTRIES.filter(bool), at_once=st.sampled_from([1, 8, 1 << 17]), data=st.data())
+def test_batches_cut_together_are_those_cut_alone_and_bring_their_entries_by_word(
+    rows, at_once, data
+):
+    numbers = st.lists(st.integers(0, len(rows) - 1), max_size=4)
+    parts = [torch.tensor(part).long() for part in data.draw(st.lists(numbers, max_size=5))]
+    shelf = Shelf(documents_of(rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ntm_documents, "ENTRIES_AT_ONCE", at_once)
+        together = list(shelf.cuts(parts, is_sorted=True))
+    assert len(together) == len(parts)
+    for bags, part in zip(together, parts, strict=True):
+        alone = shelf.cut(part)
+        assert all(map(torch.equal, bags[:-1], alone[:-1]))
+        assert all(map(torch.equal, bags.entries, by_word(alone, NUM_WORDS)))
+        moved = bags.to(torch.device("cpu"))
+        assert all(map(torch.equal, moved.entries, bags.entries))
