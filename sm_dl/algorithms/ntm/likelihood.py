@@ -3,30 +3,32 @@
     -log p(x | z) = N logsumexp(W z + b) - sum_v x_v (W z + b)_v,    N = sum_v x_v
 
 The second sum and its gradients are products of sparse x. The first is over the whole vocabulary, some
-columns at a time, and what is done there is little: exp(W z + b) = exp(W z) exp(b), so that exp(b) goes
+words at a time, and what is done there is little: exp(W z + b) = exp(W z) exp(b), so that exp(b) goes
 into the matrices beside the large one, as does the division by the sum. That one, E = exp(W z), is
 made by a product and one pass, and read by two products, whose extra columns add up the
-normaliser and the gradient of b. As the result is a number, its gradients are computed on the way
-forward, while E is at hand; what autograd would keep is then one piece of memory.
+normaliser and the gradient of b. E has a row a word: a processor writes such a product in the
+order of the memory, and reads it for the gradient of W, too; a row a document took a tenth longer. As the
+result is a number, its gradients are computed on the way forward, while E is at hand; what autograd
+would keep is then one piece of memory.
 
-Shape letters in this file: B = documents, V = vocabulary, K = topics, C = columns of the vocabulary
-that are looked at together, M = K and the columns that add up to the normaliser.
+Shape letters in this file: B = documents, V = vocabulary, K = topics, C = words that are looked at
+together, M = K and the columns that add up to the normaliser,
+L = K and one more.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sm_dl.algorithms.ntm.bags import Bags, ByWord, by_word, sums_over_documents, sums_over_words
 
 SCORES_AT_ONCE = 1 << 23
-"""32 MiB of float32: documents times columns of one piece."""
+"""32 MiB of float32: documents times words of one piece."""
 NUM_SUMS = 8
-"""The normaliser is added up in parts, each rounded to bfloat16: so many round it three times less."""
+"""The normaliser is added up in parts, each rounded to bfloat16: so many round it three times less. The
+documents of a young model have all but one normaliser, so that roundings of one part would not cancel."""
 WIDEST_BIAS, LARGEST_SUM = 30.0, 1e15
 """Beyond them exponentials are not taken apart, but of what is left below the largest score."""
 LOG2_E = 1 / math.log(2)
@@ -83,63 +85,62 @@ class _NegativeLogLikelihood(torch.autograd.Function):
             return (
                 torch.dot(factor_B, normaliser.logarithm_B) - seen - torch.dot(share_B, by_bias_B)
             )
-        ones_BK = torch.cat([topics_BK, torch.ones_like(share_B).unsqueeze(1)], 1)
-        unseen_VK = sums_over_documents(entries, ones_BK * -share_B.unsqueeze(1))
-        seen = seen - torch.dot(unseen_VK[:, -1], bias_V)
-        by_topics_BK = torch.addcmul(-seen_BK, normaliser.mean_BK, factor_B.unsqueeze(1))
+        ones_BL = torch.cat([topics_BK, torch.ones_like(share_B).unsqueeze(1)], 1)
+        unseen_VL = sums_over_documents(entries, ones_BL * -share_B.unsqueeze(1))
+        seen = seen - torch.dot(unseen_VL[:, -1], bias_V)
+        ratio_B1 = (factor_B / normaliser.sum_B).unsqueeze(1)
+        by_topics_BK = torch.mul(normaliser.rows_BK, ratio_B1).sub_(seen_BK)
         ctx.save_for_backward(
-            by_topics_BK,
-            *normaliser.gradients(
-                ones_BK.mul_((factor_B / normaliser.sum_B).unsqueeze(1)), unseen_VK
-            ),
+            by_topics_BK, *normaliser.gradients(ones_BL.mul_(ratio_B1), unseen_VL)
         )
         return torch.dot(factor_B, normaliser.logarithm_B) - seen
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         (outer,) = gradients
-        return (*(outer * inner for inner in ctx.saved_tensors), None, None, None, None)
+        gradients = tuple(ctx.saved_tensors)
+        if outer.device.type != "cpu" or float(outer) != 1:  # to multiply by 1 is a pass over all
+            gradients = tuple(outer * inner for inner in gradients)
+        return (*gradients, None, None, None, None)
 
 
-@dataclass(frozen=True)
-class _Exponentials:
-    """E = exp(W z), some columns at a time; where that is too wide, exp(W z + b - the largest)."""
+class _Exponentials(NamedTuple):
+    """E = exp(W z), some words at a time; where that is too wide, exp(W z + b - the largest)."""
 
     topics_BK: Tensor
     """z log2 e, of the type of what is multiplied, as is W."""
     weight_VK: Tensor
-    added_V: Tensor | None = None
+    added_V1: Tensor | None = None
     """b log2 e, where it is in E."""
-    largest_B1: Tensor | None = None
+    largest_B: Tensor | None = None
     """What is left out of E, in powers of 2."""
 
-    def columns(self) -> list[slice]:
+    def pieces(self) -> list[slice]:
         """Return the pieces of the vocabulary that are looked at together."""
         num_words = len(self.weight_VK)
         width = max(1, SCORES_AT_ONCE // max(1, len(self.topics_BK)))
         return [slice(first, min(first + width, num_words)) for first in range(0, num_words, width)]
 
-    def scores(self, columns: slice) -> Tensor:
-        """Return the exponents, in powers of 2."""
-        scores_BC = self.topics_BK @ self.weight_VK[columns].t()
-        if self.added_V is None:
-            return scores_BC
-        return scores_BC.float() + self.added_V[columns]
+    def scores(self, words: slice) -> Tensor:
+        """Return the exponents, in powers of 2, shape (C, B)."""
+        scores_CB = self.weight_VK[words] @ self.topics_BK.t()
+        if self.added_V1 is None:
+            return scores_CB
+        return scores_CB.float() + self.added_V1[words]
 
-    def of(self, columns: slice) -> Tensor:
-        """Return E."""
-        scores_BC = self.scores(columns)
-        if self.largest_B1 is not None:
-            scores_BC -= self.largest_B1
-        return torch.exp2_(scores_BC).to(self.weight_VK.dtype)
+    def of(self, words: slice) -> Tensor:
+        """Return E, shape (C, B)."""
+        scores_CB = self.scores(words)
+        if self.largest_B is not None:
+            scores_CB -= self.largest_B
+        return torch.exp2_(scores_CB).to(self.weight_VK.dtype)
 
 
-@dataclass(frozen=True)
-class _Normaliser:
+class _Normaliser(NamedTuple):
     """sum_v exp(W z + b)_v of each document, and what its gradients are made of."""
 
     exponentials: _Exponentials
-    kept_BC: Tensor | None
+    kept_CB: Tensor | None
     """E, where one piece is all there is."""
     usual_V1: Tensor
     """What E is multiplied by: exp(b) by its largest, or 1."""
@@ -147,25 +148,25 @@ class _Normaliser:
     """The sum over E times that."""
     logarithm_B: Tensor
     """Of the whole sum."""
-    mean_BK: Tensor
-    """The mean row of W by the softmax: the gradient of the logarithm by z."""
+    rows_BK: Tensor
+    """The same sum over rows of W: divided by it, the gradient of the logarithm by z."""
 
-    def gradients(self, scaled_BK: Tensor, others_VK: Tensor) -> tuple[Tensor, Tensor]:
+    def gradients(self, scaled_BL: Tensor, others_VL: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradients of weight and bias.
 
         Args:
-            scaled_BK: z, and 1 in one more column, times what the logarithm counts by the sum.
-            others_VK: What is to be added: to that of the weight, and in one more column of the bias.
+            scaled_BL: z, and 1 in one more column, times what the logarithm counts by the sum.
+            others_VL: What is to be added: to that of the weight, and in one more column of the bias.
         """
-        scaled_BK = scaled_BK.to(self.exponentials.weight_VK.dtype)
-        by_weight_VK = torch.empty_like(others_VK[:, :-1], memory_format=torch.contiguous_format)
+        scaled_BL = scaled_BL.to(self.exponentials.weight_VK.dtype)
+        by_weight_VK = torch.empty_like(others_VL[:, :-1], memory_format=torch.contiguous_format)
         by_bias_V = torch.empty_like(self.usual_V1[:, 0])
-        for columns in self.exponentials.columns():
-            kept_BC = self.exponentials.of(columns) if self.kept_BC is None else self.kept_BC
-            both_CK = (kept_BC.t() @ scaled_BK).float()
-            others_CK, usual_C1 = others_VK[columns], self.usual_V1[columns]
-            torch.addcmul(others_CK[:, :-1], both_CK[:, :-1], usual_C1, out=by_weight_VK[columns])
-            torch.addcmul(others_CK[:, -1], both_CK[:, -1], usual_C1[:, 0], out=by_bias_V[columns])
+        for words in self.exponentials.pieces():
+            kept_CB = self.exponentials.of(words) if self.kept_CB is None else self.kept_CB
+            both_CL = (kept_CB @ scaled_BL).float()
+            others_CL, usual_C1 = others_VL[words], self.usual_V1[words]
+            torch.addcmul(others_CL[:, :-1], both_CL[:, :-1], usual_C1, out=by_weight_VK[words])
+            torch.addcmul(others_CL[:, -1], both_CL[:, -1], usual_C1[:, 0], out=by_bias_V[words])
         return by_weight_VK, by_bias_V
 
 
@@ -183,15 +184,12 @@ def _normaliser(
         least, most = torch.aminmax(found.sum_B)
         if float(least) > 1 / LARGEST_SUM and float(most) < LARGEST_SUM:
             return found
-    added_V = bias_V * LOG2_E
-    exponentials = _Exponentials(exponentials.topics_BK, exponentials.weight_VK, added_V)
-    largest_B = torch.stack(
-        [exponentials.scores(columns).amax(1) for columns in exponentials.columns()]
-    ).amax(0)
-    exponentials = _Exponentials(
-        exponentials.topics_BK, exponentials.weight_VK, added_V, largest_B.unsqueeze(1)
-    )
     usual_V1 = torch.ones_like(bias_V).unsqueeze(1)
+    exponentials = exponentials._replace(added_V1=bias_V.unsqueeze(1) * LOG2_E)
+    largest_B = torch.stack(
+        [exponentials.scores(words).amax(0) for words in exponentials.pieces()]
+    ).amax(0)
+    exponentials = exponentials._replace(largest_B=largest_B)
     return _added_up(exponentials, weight_VK, usual_V1, largest_B / LOG2_E)
 
 
@@ -200,36 +198,27 @@ def _added_up(
 ) -> _Normaliser:
     """Return the sums over E, of whose logarithm `left_out` was left out."""
     num_topics = weight_VK.shape[1]
-    beside_VM = _beside(weight_VK, usual_V1)
-    beside_VM = beside_VM.to(exponentials.weight_VK.dtype)
-    sums_BM = weight_VK.new_zeros(len(exponentials.topics_BK), num_topics + NUM_SUMS)
-    pieces, kept_BC = exponentials.columns(), None
-    for columns in pieces:
-        kept_BC = exponentials.of(columns)
-        sums_BM += kept_BC @ beside_VM[columns]
-    sum_B = sums_BM[:, num_topics:].sum(1)
+    beside_VM = _beside(weight_VK, usual_V1).to(exponentials.weight_VK.dtype)
+    pieces = exponentials.pieces()
+    parts_MB: list[Tensor] = []
+    for words in pieces:
+        kept_CB = exponentials.of(words)
+        parts_MB.append((beside_VM[words].t() @ kept_CB).float())
+    sums_MB = parts_MB[0] if len(pieces) == 1 else torch.stack(parts_MB).sum(0)
+    sum_B = sums_MB[num_topics:].sum(0)
     return _Normaliser(
         exponentials,
-        kept_BC if len(pieces) == 1 else None,
+        kept_CB if len(pieces) == 1 else None,
         usual_V1,
         sum_B,
         sum_B.log() + left_out,
-        sums_BM[:, :num_topics] / sum_B.unsqueeze(1),
+        sums_MB[:num_topics].t(),
     )
 
 
 def _beside(weight_VK: Tensor, usual_V1: Tensor) -> Tensor:
     """Return weight times usual, and in `NUM_SUMS` more columns usual, each word's in one of them."""
-    num_words, num_topics = weight_VK.shape
-    num_turns = -(-num_words // NUM_SUMS)
-    beside_VM = weight_VK.new_empty(num_turns * NUM_SUMS, num_topics + NUM_SUMS)
-    torch.mul(weight_VK, usual_V1, out=beside_VM[:num_words, :num_topics])
-    beside_VM[:, num_topics:] = 0
-    # word t S + s, column K + s: down a diagonal of each S rows
-    width = beside_VM.shape[1]
-    diagonals_TS = beside_VM.as_strided(
-        (num_turns, NUM_SUMS), (NUM_SUMS * width, width + 1), num_topics
-    )
-    padded_V = functional.pad(usual_V1[:, 0], (0, num_turns * NUM_SUMS - num_words))
-    diagonals_TS.copy_(padded_V.view(num_turns, NUM_SUMS))
-    return beside_VM[:num_words]
+    parts_VS = usual_V1.new_zeros(len(usual_V1), NUM_SUMS)
+    for part in range(NUM_SUMS):
+        parts_VS[part::NUM_SUMS, part] = usual_V1[part::NUM_SUMS, 0]
+    return torch.cat([weight_VK * usual_V1, parts_VS], 1)
