@@ -27,8 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return UNKNOWN_DOOR
-    is_started_by_us = "LOCAL_RANK" in os.environ  # or by torchrun, as one process of several
-    if door in PLATFORM_DOORS and not rest and not is_started_by_us:
+    # by us, by torchrun or by a scheduler
+    is_one_of_several = "RANK" in os.environ or "LOCAL_RANK" in os.environ
+    if door in PLATFORM_DOORS and not rest and not is_one_of_several:
         print(f"Docker entrypoint called with argument(s): {door}", flush=True)
     code: int = importlib.import_module(f"{__package__}.{door}").main(rest)
     return code

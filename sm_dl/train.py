@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sm_dl import registry, report
 from sm_dl.engine import launch, machine
-from sm_dl.engine.strategy import Launched, plan_of
+from sm_dl.engine.launched import believe, is_launched
+from sm_dl.engine.strategy import plan_of
 from sm_dl.job import stop
 from sm_dl.job.environment import export_variables
 from sm_dl.job.from_opt_ml import job_from_opt_ml
@@ -51,6 +52,7 @@ def train(raw: RawJob, arguments: Sequence[str]) -> None:
         raw: The job as it was written.
         arguments: The command line, for the processes that are started.
     """
+    believe()
     is_owner = launch.owns_output()
     lock = output_lock(raw.paths) if is_owner else nullcontext()
     with launch.missed_by_others(raw.hosts), lock:
@@ -58,7 +60,7 @@ def train(raw: RawJob, arguments: Sequence[str]) -> None:
         export_variables(raw, num_cpus=machine.num_cpus())
         job = algorithm.check(raw, is_telling=is_owner)
         layout = plan_of(job, algorithm.placement)
-        if layout.num_processes > 1 and Launched.by_torchrun() is None:
+        if layout.num_processes > 1 and not is_launched():
             launch.launch(layout, job.hosts, arguments)
             return
         algorithm.fit(job)

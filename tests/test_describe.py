@@ -240,6 +240,7 @@ def test_a_call_with_arguments_is_not_announced(said):
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])
-def test_one_process_of_several_is_not_announced(rank, monkeypatch, said):
-    monkeypatch.setenv("LOCAL_RANK", rank)
+@pytest.mark.parametrize("variable", ["RANK", "LOCAL_RANK"])
+def test_one_process_of_several_is_not_announced(variable, rank, monkeypatch, said):
+    monkeypatch.setenv(variable, rank)
     assert "Docker" not in said("train")

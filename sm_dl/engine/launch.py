@@ -18,15 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sm_dl.engine import machine
-from sm_dl.engine.strategy import LAUNCHED_VARIABLE, STORE_VARIABLE, Launched, Plan
+from sm_dl.engine.launched import LAUNCHED_VARIABLE, STORE_VARIABLE, is_launched, meeting_port
+from sm_dl.engine.strategy import Plan
 from sm_dl.errors import KilledProcessError, PlatformError, StoppedError, UserError
 from sm_dl.job import stop
 from sm_dl.job.job import Hosts
 
 logger = logging.getLogger(__name__)
 
-MASTER_PORT = 29500
-"""On several hosts all must know it, and `MASTER_PORT` may name another; on one a free one is taken."""
 LAUNCHER_VARIABLE = "SM_DL_LAUNCHER_PID"
 LOOPBACK = "lo"
 INTERFACE_VARIABLES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
@@ -63,7 +62,7 @@ def launch(plan: Plan, hosts: Hosts, arguments: Sequence[str]) -> None:
 
     address, port = "127.0.0.1", 0
     if plan.num_nodes > 1:
-        address, port = hosts.first, _port()
+        address, port = hosts.first, meeting_port()
         _wait_for_name(address)
     is_first = plan.num_nodes == 1 or hosts.rank == 0
     # it goes with this call, when all processes have ended
@@ -95,11 +94,17 @@ def launch(plan: Plan, hosts: Hosts, arguments: Sequence[str]) -> None:
 
 @contextmanager
 def missed_by_others(hosts: Hosts) -> Iterator[None]:
-    """Tell the other hosts when this one ends before all have begun to train: they wait for it."""
+    """Tell the other hosts when this one ends before all have begun to train: they wait for it.
+
+    Raises:
+        UserError: `MASTER_PORT` says where, and is no port.
+    """
+    is_alone = len(hosts.names) == 1 or is_launched()
+    port = 0 if is_alone else meeting_port()
     try:
         yield
     except BaseException as error:
-        if len(hosts.names) > 1 and Launched.by_torchrun() is None:
+        if not is_alone:
             from sm_dl.engine import rendezvous  # noqa: PLC0415 - needs torch
 
             has_stopped = isinstance(error, (StoppedError, stop.StopNow))
@@ -107,7 +112,7 @@ def missed_by_others(hosts: Hosts) -> Iterator[None]:
             with stop.deferred():
                 rendezvous.shut(
                     hosts.first,
-                    _port(),
+                    port,
                     rendezvous.STOPPED if has_stopped else failed,
                     is_first=hosts.rank == 0,
                 )
@@ -134,7 +139,7 @@ def leave(code: int) -> int:
 
     At an ordinary exit the threads of a process group whose other end is gone can abort.
     """
-    if Launched.by_torchrun() is not None:
+    if is_launched():
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -164,11 +169,6 @@ def _environment(plan: Plan, hosts: Hosts, address: str, port: int) -> Mapping[s
         if interface and variable not in os.environ:
             shared[variable] = interface
     return shared
-
-
-def _port() -> int:
-    """Return where the processes of several hosts meet."""
-    return int(os.environ.get("MASTER_PORT", MASTER_PORT))
 
 
 def _wait_for_name(host: str) -> None:

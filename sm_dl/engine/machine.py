@@ -19,7 +19,7 @@ def prepare() -> None:
     """Set what must be set before torch starts its threads; the user's own settings win."""
     # two spinning threads beside a busy neighbour run a small LSTM slower than one thread does
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault(THREADS_VARIABLE, str(num_cpus()))
+    os.environ.setdefault(THREADS_VARIABLE, str(_share_of_cpus()))
     # pages of 2 MiB for large tensors: rows of an embedding table of 320 MB lie on other small
     # pages each, and looking those up cost a tenth of a training step
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
@@ -27,8 +27,8 @@ def prepare() -> None:
 
 
 def has_chosen_threads() -> bool:
-    """Return whether the number of threads is ours: all processors, and nobody's wish."""
-    return os.environ.get(THREADS_VARIABLE) == str(num_cpus())
+    """Return whether the number of threads is ours, and nobody's wish."""
+    return os.environ.get(THREADS_VARIABLE) == str(_share_of_cpus())
 
 
 def num_cpus() -> int:
@@ -63,18 +63,28 @@ def seconds(
 
 
 def rank() -> int:
-    """Return this process's rank in the job, from torchrun's or Lightning's environment."""
-    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
+    """Return this process's rank in the job; 0 where it is none, which `launched.believe` refuses."""
+    return _count("RANK", 0)
 
 
 def local_rank() -> int:
     """Return this process's rank among those of its host."""
-    return int(os.environ.get("LOCAL_RANK") or 0)
+    return _count("LOCAL_RANK", 0)
 
 
 def processes_of_host() -> int:
     """Return how many processes of the job run on this host."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
+    return _count("LOCAL_WORLD_SIZE", 1)
+
+
+def _share_of_cpus() -> int:
+    """Return the processors that each of this host's processes may use."""
+    return max(1, num_cpus() // max(1, processes_of_host()))
+
+
+def _count(variable: str, default: int) -> int:
+    text = os.environ.get(variable, "").strip()
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else default
 
 
 def _keep_freed_memory() -> None:

@@ -16,8 +16,8 @@ from functools import partial
 # torch.distributed has them, too, but does not export them for type checkers
 from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 
+from sm_dl.engine.launched import STORE_VARIABLE
 from sm_dl.engine.ranks import TIMEOUT_VARIABLE, timeout_s
-from sm_dl.engine.strategy import STORE_VARIABLE
 from sm_dl.errors import LostProcessError, PlatformError, StoppedError
 from sm_dl.job import stop
 
@@ -116,11 +116,12 @@ def _store(rank: int, place: str, deadline: float) -> TCPStore:
     Raises:
         StoppedError: SIGTERM came while nobody kept it yet.
         LostProcessError: Nobody does in time.
+        PlatformError: This process is to keep it, and the port is taken.
     """
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     if rank == 0 and os.environ.get(STORE_VARIABLE) != "True":
-        # torch opens the same one a second time in this process, which `multi_tenant` allows
-        return TCPStore(host, port, is_master=True, wait_for_workers=False, multi_tenant=True)
+        # torch opens the same one a second time in this process
+        return keep_store(host, port, is_shared=True)
     while not _answers(host, port):
         stop.check(BEFORE_TRAINING)
         if time.monotonic() > deadline:
@@ -141,17 +142,18 @@ def _answers(host: str, port: int) -> bool:
         return False
 
 
-def keep_store(host: str, port: int) -> TCPStore:
+def keep_store(host: str, port: int, *, is_shared: bool = False) -> TCPStore:
     """Return the store at which processes that are yet to be started will meet; it goes with the object.
 
     Args:
         host: This host.
         port: 0 takes a free one.
+        is_shared: Whether this process may open it again.
     Raises:
         PlatformError: The port is taken.
     """
     try:
-        return TCPStore(host, port, is_master=True, wait_for_workers=False)
+        return TCPStore(host, port, is_master=True, wait_for_workers=False, multi_tenant=is_shared)
     except RuntimeError as error:
         raise PlatformError(
             f"port {port} of {host}: expected it to be free for the processes of the job to meet; "

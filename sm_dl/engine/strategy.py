@@ -1,18 +1,13 @@
 """Placement x resources x hardware -> accelerator, devices, strategy, precision: one pure function."""
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sm_dl.contract.placement import Placement
+from sm_dl.engine.launched import Launched
 from sm_dl.errors import PlatformError, UserError
 from sm_dl.job.job import Job, Resources
 
-LAUNCHED_VARIABLE = "TORCHELASTIC_RUN_ID"
-"""Set in processes that torchrun, or our own launcher in its stead, has started."""
-STORE_VARIABLE = "TORCHELASTIC_USE_AGENT_STORE"
-"""`True` in processes whose starter keeps the store they meet at; else the first of them does."""
 LightningPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -23,22 +18,6 @@ class Hardware:
     num_gpus: int = 0
     has_bf16: bool = False
     """Of the GPU when there is one, else of the CPU (AVX-512 BF16 or AMX)."""
-
-
-@dataclass(frozen=True)
-class Launched:
-    """The processes torchrun has started already."""
-
-    per_host: int
-    hosts: int
-
-    @classmethod
-    def by_torchrun(cls, environment: Mapping[str, str] = os.environ) -> "Launched | None":
-        """Return torchrun's layout, or None when it did not start this process."""
-        if LAUNCHED_VARIABLE not in environment:
-            return None
-        per_host = int(environment["LOCAL_WORLD_SIZE"])
-        return cls(per_host, int(environment["WORLD_SIZE"]) // per_host)
 
 
 @dataclass(frozen=True)
@@ -133,7 +112,7 @@ def plan_of(
         placement,
         job.resources,
         hardware(),
-        launched=Launched.by_torchrun(),
+        launched=Launched.of(),
         auto_precision=auto_precision,
         is_piped=any(source.input_mode == "Pipe" for source in job.channels.values()),
     )

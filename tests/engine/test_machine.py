@@ -55,9 +55,26 @@ def test_the_heap_asks_for_huge_pages_and_takes_no_memory_for_it():
     assert sum(resident[number] for number in huge) < 20 << 10
 
 
-def test_the_rank_comes_from_torchrun(monkeypatch):
+def test_the_rank_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("RANK", "3")
     assert machine.rank() == 3
+
+
+def test_a_rank_that_is_no_number_can_still_be_reported(monkeypatch):
+    monkeypatch.setenv("RANK", "three")
+    assert machine.rank() == 0
+
+
+@pytest.mark.parametrize(("processes", "threads"), [(1, 8), (2, 4), (3, 2), (9, 1)])
+def test_the_processes_of_a_host_share_its_processors(processes, threads, monkeypatch):
+    monkeypatch.setattr(machine, "num_cpus", lambda: 8)
+    monkeypatch.delenv(machine.THREADS_VARIABLE, raising=False)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    machine.prepare()
+    assert (os.environ[machine.THREADS_VARIABLE], machine.has_chosen_threads()) == (
+        str(threads),
+        True,
+    )
 
 
 @pytest.mark.parametrize("text", ["-1", "soon", "1e3", "nan", "0.5"])

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from sm_dl.engine.launched import STORE_VARIABLE
 from sm_dl.engine.ranks import TIMEOUT_VARIABLE
 from sm_dl.engine.rendezvous import OPEN, STOPPED, Gate, keep_store, met, shut
-from sm_dl.engine.strategy import STORE_VARIABLE
 from sm_dl.errors import LostProcessError, PlatformError, StoppedError
 from sm_dl.job import stop
 
@@ -123,6 +123,11 @@ def test_processes_that_are_started_again_meet_anew(one_of_two, store, monkeypat
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     Gate(store, "1").arrive(2)
     assert one_of_two(1, store.port) == "trains"
+
+
+def test_a_first_process_that_must_keep_a_port_that_is_taken_names_it(one_of_two, store):
+    with pytest.raises(PlatformError, match=rf"port {store.port} of {HERE}: .* Set MASTER_PORT"):
+        one_of_two(0, store.port, is_kept=False)
 
 
 def test_a_port_that_is_taken_is_named(store):

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -86,6 +87,13 @@ class Jobs:
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.02)
 
+    def by_variables(self, name):
+        """Start two processes as a scheduler does, which knows nothing of torchrun."""
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = str(probe.getsockname()[1])
+        layout = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        return [self.start(name, RANK=rank, **layout) for rank in "01"]
+
     def in_two(self, name, **environment):
         return self.run(name, "resources.devices=2", **environment)
 
@@ -115,6 +123,20 @@ def by_torchrun(jobs):
 def test_processes_we_start_are_those_torchrun_would_start(two, by_torchrun):
     assert (two.code, by_torchrun.code) == (0, 0), two.log + by_torchrun.log
     assert two.weights == by_torchrun.weights
+
+
+def test_processes_that_know_their_rank_and_their_number_train_together(jobs, two):
+    ranks = jobs.by_variables("variables")
+    logs = [process.communicate(timeout=END_S)[0] for process in ranks]
+    assert [process.returncode for process in ranks] == [0, 0], logs
+    assert ("1 x cpu on each of 2 hosts" in logs[0], logs[1]) == (True, "")
+    assert Ended(0, logs[0], jobs.folder / "variables").weights == two.weights
+
+
+def test_a_rank_alone_is_refused_with_a_sentence_in_the_failure_file(jobs):
+    refused = jobs.run("alone", RANK="1")
+    assert (refused.code, refused.failure[:13]) == (2, "ClientError: ")
+    assert "environment variable WORLD_SIZE: expected an integer" in refused.failure
 
 
 def test_only_one_process_prints_metrics(two, by_torchrun):
