@@ -1,5 +1,6 @@
 """Files that are whole or absent: written aside, flushed to the disk, renamed."""
 
+import errno
 import glob
 import os
 import shutil
@@ -10,6 +11,8 @@ from pathlib import Path
 from sm_dl import faults
 from sm_dl.errors import PlatformError
 
+WRITING_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""What only somebody who writes is told."""
 TEMPORARY_SUFFIX = ".sagemaker-ignore"
 """The platform's uploader leaves files of this name alone."""
 
@@ -89,6 +92,11 @@ def renamed_when_done(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         faults.reach("save")
         temporary.replace(path)
+    except OSError as error:
+        # a write or a flush knows its file by number alone
+        if error.filename is None and error.errno in WRITING_ERRNO:
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

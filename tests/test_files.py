@@ -1,5 +1,6 @@
 """A file is whole or absent, whatever happens between its first byte and its name."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sm_dl.files import (
     renamed_when_done,
     write_atomically,
 )
+from tests.full_disk import files_of_at_most
 
 
 def _write_and_fail(path: Path) -> None:
@@ -51,6 +53,22 @@ def test_the_uploader_is_told_to_leave_the_unfinished_file_alone(tmp_path: Path)
     with renamed_when_done(tmp_path / "model.json") as temporary:
         temporary.touch()
     assert temporary.name.endswith(TEMPORARY_SUFFIX)
+
+
+def test_a_write_that_fails_names_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    with files_of_at_most(1000), pytest.raises(OSError, match="File too large") as refusal:
+        write_atomically(path, b"x" * 10_000)
+    assert refusal.value.filename == str(path)
+
+
+def test_what_fails_for_another_reason_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ConnectionResetError) as refusal,
+        renamed_when_done(tmp_path / "answers.out"),
+    ):
+        raise ConnectionResetError(errno.ECONNRESET, "reset by peer")
+    assert refusal.value.filename is None
 
 
 def test_the_unfinished_file_lies_in_the_same_folder(tmp_path: Path) -> None:

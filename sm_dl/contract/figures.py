@@ -1,6 +1,8 @@
 """What a finished run has to show, as data: the algorithm says what, the report draws it."""
 
+import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,6 +10,8 @@ from typing import Any, ClassVar
 import orjson
 
 from sm_dl.files import write_atomically
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -159,12 +163,26 @@ class Report:
     figures: Sequence[Figure] = field(default_factory=list)
 
 
-def write_report_data(report: Report, folder: Path) -> Path:
-    """Write `report.json` into a folder, from which the page is drawn, and return its path."""
+def write_report_data(report: Report, folder: Path) -> Path | None:
+    """Write `report.json` into a folder, from which the page is drawn, and return its path.
+
+    None where it cannot be written: that is logged, never raised, since the model that it describes is
+    already written. The report of an earlier run does not stay in its place.
+    """
     document = asdict(report)
     for drawn, figure in zip(document["figures"], report.figures, strict=True):
         drawn["kind"] = figure.kind
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "report.json"
-    write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    except OSError as error:
+        logger.warning(
+            "%s: cannot be written (%s); this run has no report, its model is whole.",
+            path,
+            error.strerror,
+        )
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        return None
     return path

@@ -11,6 +11,7 @@ from sm_dl.errors import (
     PlatformError,
     StoppedError,
 )
+from sm_dl.files import WRITING_ERRNO
 from sm_dl.job import stop
 from sm_dl.job.paths import Paths
 from sm_dl.job.secrets import masked
@@ -22,16 +23,7 @@ FAILURE_CHARACTERS = 1024
 """The platform shows no more than this of the failure file."""
 HOST_MEMORY_TEXT = "can't allocate memory"
 """How torch tells that the system gives it no more; it has no exception type for it."""
-PLATFORM_ERRNO = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EIO,
-    errno.EROFS,
-    errno.ENOMEM,
-    errno.EMFILE,
-    errno.ENFILE,
-}
+PLATFORM_ERRNO = {*WRITING_ERRNO, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
 def run_to_exit_code(
@@ -79,7 +71,9 @@ def _sorted(error: Exception) -> JobError:
             f"the host is out of memory; lower mini_batch_size or take a larger machine {cause}"
         )
     if isinstance(error, OSError) and error.errno in PLATFORM_ERRNO:
-        return PlatformError(f"{error.strerror}: {error.filename} {cause}")
+        # a job writes nowhere else
+        where = error.filename or ("the output folder" if error.errno in WRITING_ERRNO else None)
+        return PlatformError(f"{error.strerror}{f': {where}' if where else ''} {cause}")
     return AlgorithmError(f"the job stopped on an internal error {cause}")
 
 

@@ -16,6 +16,7 @@ from sm_dl.contract.figures import (
     Table,
     write_report_data,
 )
+from tests.full_disk import files_of_at_most
 
 steady = settings(derandomize=True, deadline=None)
 PANEL = FanPanel("a", ["2024-01-01"], [1.0], ["2024-01-02"], [None], {"0.5": [2.0], "0.9": [None]})
@@ -26,7 +27,9 @@ FANS = Fans("Forecasts", [PANEL])
 
 
 def _written(report: Report, folder: Path) -> dict[str, object]:
-    document: dict[str, object] = orjson.loads(write_report_data(report, folder).read_bytes())
+    path = write_report_data(report, folder)
+    assert path is not None
+    document: dict[str, object] = orjson.loads(path.read_bytes())
     return document
 
 
@@ -76,6 +79,23 @@ def test_a_score_that_is_not_finite_is_null(tmp_path: Path) -> None:
 def test_a_second_report_takes_the_place_of_the_first(tmp_path: Path) -> None:
     write_report_data(Report("first", "s", {}, {}, [FANS]), tmp_path)
     assert _written(Report("second", "s", {}, {}), tmp_path)["title"] == "second"
+
+
+def test_a_full_disk_costs_the_report_and_not_the_job(
+    tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    long = Report("long", "s" * 10_000, {}, {})
+    write_report_data(Report("of an earlier run", "s", {}, {}), tmp_path)
+    with files_of_at_most(1000):
+        assert write_report_data(long, tmp_path) is None
+    (warning,) = log.messages
+    assert warning.startswith(f"{tmp_path / 'report.json'}: cannot be written (File too large); ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_the_folder_should_be_costs_the_report_and_not_the_job(tmp_path: Path) -> None:
+    (tmp_path / "report").touch()
+    assert write_report_data(Report("t", "s", {}, {}), tmp_path / "report") is None
 
 
 @pytest.fixture(scope="module")

@@ -123,6 +123,20 @@ def test_a_full_disk_names_the_file(paths: Paths) -> None:
     )
 
 
+def test_a_full_disk_without_a_name_is_that_of_the_output_folder(paths: Paths) -> None:
+    run_to_exit_code(_raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))), paths)
+    assert paths.failure.read_text().splitlines()[0] == (
+        "InternalServerError: No space left on device: the output folder (caused by OSError)"
+    )
+
+
+def test_what_is_not_about_a_file_names_none(paths: Paths) -> None:
+    run_to_exit_code(_raising(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))), paths)
+    assert paths.failure.read_text().splitlines()[0] == (
+        "InternalServerError: Cannot allocate memory (caused by OSError)"
+    )
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_a_write_to_a_full_device_is_the_platforms_error(paths: Paths) -> None:
     assert run_to_exit_code(lambda: _write_to(Path("/dev/full")), paths) == 3

@@ -28,6 +28,7 @@ def test_a_key_of_a_later_version_is_ignored(
     tmp_path: Path, curves: Callable[..., Lines], report: Callable[..., Report]
 ) -> None:
     path = write_report_data(report(curves(loss=[1.0])), tmp_path)
+    assert path is not None
     document = orjson.loads(path.read_bytes())
     document["new"] = document["figures"][0]["new"] = 1
     path.write_bytes(orjson.dumps(document))
