@@ -4,19 +4,36 @@ One declaration gives parsing from the service's strings, ranges, defaults, `des
 tuning space and every error message.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from annotated_types import Le, Lt
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from sm_dl.errors import UserError, shown
 from sm_dl.job.validation import expectation, validate
 
 MAX_COUNT, MAX_NAME_CHARACTERS, MAX_VALUE_CHARACTERS = 100, 256, 2500
 """The service's limits on a job's hyperparameters (contract, section 1.1)."""
+MAX_INTEGER = 2**31 - 1
+"""Of integers without a bound of their own: sizes beyond it overflow far inside torch."""
+INTEGER = re.compile(r"[+-]?[0-9]+(\.0*)?")
+"""Python's own `int` takes digits of all scripts, too."""
+GROUPED = re.compile(r"[+-]?[0-9._]*_[0-9._]*(e[+-]?[0-9_]+)?", re.IGNORECASE)
+"""A number with underscores, which pydantic takes as Python's grammar does, and the service does not."""
 
 
 def hyperparameter(  # noqa: PLR0913 - one keyword per fact about a hyperparameter
@@ -106,6 +123,25 @@ class Hyperparameters(BaseModel):
                 native[name] = _native(plain, field)
         return native
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _spelled_plainly(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - of any field
+        field = cls.model_fields[str(info.field_name)]
+        if isinstance(value, str) and _is_number(field.annotation) and GROUPED.fullmatch(value):
+            raise PydanticCustomError("grouped_digits", "no number")
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _of_a_size_to_compute_with(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
+        field = cls.model_fields[str(info.field_name)]
+        if any(isinstance(rule, Le | Lt) for rule in field.metadata):
+            return value
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(number, int) and abs(number) > MAX_INTEGER for number in numbers):
+            raise ValueError(f"the largest integer is {MAX_INTEGER}")
+        return value
+
     @classmethod
     def declarations(cls) -> list["Declaration"]:
         """Return what `describe` and the tuning space need to know, our own extras last."""
@@ -164,16 +200,13 @@ def _native(value: object, field: FieldInfo | None) -> object:
     if isinstance(value, bool) and field is not None and field.annotation is not bool:
         return str(value).lower()
     if field is not None and isinstance(value, str) and field.annotation in (int, int | None):
-        try:
-            return int(value)
-        except ValueError:
-            pass
-        try:
-            number = float(value)
-        except ValueError:
-            return value
-        return int(number) if number.is_integer() and "e" not in value.lower() else value
+        return int(value.partition(".")[0]) if INTEGER.fullmatch(value) else value
     return value
+
+
+def _is_number(annotation: object) -> bool:
+    """Return whether a number stands alone in a field, perhaps beside words or None."""
+    return annotation in (int, float) or any(map(_is_number, get_args(annotation)))
 
 
 def json_list(value: object) -> object:

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 from collections.abc import Callable
 
 from sm_dl.errors import (
@@ -21,8 +22,11 @@ logger = logging.getLogger(__name__)
 BROKEN_OFF = "SIGTERM came; what was finished is whole. Start the same command again."
 FAILURE_CHARACTERS = 1024
 """The platform shows no more than this of the failure file."""
-HOST_MEMORY_TEXT = "can't allocate memory"
-"""How torch tells that the system gives it no more; it has no exception type for it."""
+NATIVE_TRACE = re.compile(r"\s*(Exception raised from | frame #)|\n")
+"""Where torch's own message ends and its C++ trace begins, or further lines."""
+HOST_MEMORY_TEXTS = ("can't allocate memory", "Storage size calculation overflowed")
+"""How torch tells that the system gives it no more, or has no word for so much; it has no exception
+type for it."""
 PLATFORM_ERRNO = {*WRITING_ERRNO, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
@@ -63,10 +67,10 @@ def _stopped(stopped: StoppedError, paths: Paths | None) -> int:
 def _sorted(error: Exception) -> JobError:
     if isinstance(error, MemoryError):
         return PlatformError(f"out of memory (caused by MemoryError) {error}")
-    cause = f"(caused by {type(error).__name__})\n\n{error}"
+    cause = f"(caused by {type(error).__name__})\n\n{_in_one_line(error)}"
     if type(error).__name__ == "OutOfMemoryError":  # torch's own, which this floor cannot import
         return PlatformError(f"the device is out of memory; lower mini_batch_size {cause}")
-    if isinstance(error, RuntimeError) and HOST_MEMORY_TEXT in str(error):
+    if isinstance(error, RuntimeError) and any(map(str(error).__contains__, HOST_MEMORY_TEXTS)):
         return PlatformError(
             f"the host is out of memory; lower mini_batch_size or take a larger machine {cause}"
         )
@@ -75,6 +79,11 @@ def _sorted(error: Exception) -> JobError:
         where = error.filename or ("the output folder" if error.errno in WRITING_ERRNO else None)
         return PlatformError(f"{error.strerror}{f': {where}' if where else ''} {cause}")
     return AlgorithmError(f"the job stopped on an internal error {cause}")
+
+
+def _in_one_line(error: Exception) -> str:
+    """Return the first line of an error's text; the trace in the log has all of them."""
+    return NATIVE_TRACE.split(str(error).strip(), maxsplit=1)[0].rstrip()
 
 
 def _fail(error: JobError, paths: Paths | None, cause: BaseException | None = None) -> int:

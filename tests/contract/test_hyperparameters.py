@@ -3,18 +3,21 @@
 import json
 import math
 from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from sm_dl.contract.hyperparameters import (
     MAX_COUNT,
+    MAX_INTEGER,
     MAX_NAME_CHARACTERS,
     MAX_VALUE_CHARACTERS,
     FloatList,
     Hyperparameters,
+    JsonList,
     hyperparameter,
 )
 from sm_dl.errors import UserError
@@ -22,7 +25,7 @@ from sm_dl.errors import UserError
 steady = settings(derandomize=True, deadline=None)
 NO_INTEGERS = [
     *("1e3", "1E3", "2.5", "two", "0x10", "3 0", "3,0", "3;", "--3", "1/2"),
-    *("nan", "inf", "true", "[3]"),
+    *("nan", "inf", "true", "[3]", "1_000", "+1_000.0", "\u0663", "\uff13", ".0"),
     *(2.5, math.nan, math.inf, [3], {}),
 ]
 
@@ -38,6 +41,9 @@ class Oven(Hyperparameters):
     fan: bool = hyperparameter(default=False)
     patience: int | None = hyperparameter(default=None, ge=1)
     levels: FloatList = hyperparameter(default=(0.5,), expected="a JSON list of numbers")
+    width: Literal["auto"] | Annotated[int, Field(ge=1)] = hyperparameter(default="auto")
+    sizes: Annotated[tuple[int, ...], JsonList] = hyperparameter(default=(1,), expected="a list")
+    key: int = hyperparameter(default=0, le=2**40)
     label: str = hyperparameter(default="plain")
     crust: str = hyperparameter(default="thin", empty="none")
 
@@ -118,10 +124,39 @@ def test_an_empty_string_for_a_required_value_is_a_missing_value() -> None:
 
 
 @steady
-@given(st.integers(1, 2**70))
+@given(st.integers(1, MAX_INTEGER))
 def test_every_integer_is_the_same_as_text(number: int) -> None:
     values = {Oven.parse({"trays": value}).trays for value in (number, *_spellings(str(number)))}
     assert values == {number}
+
+
+@pytest.mark.parametrize("value", [MAX_INTEGER + 1, str(MAX_INTEGER + 1), "1" + 20 * "0", 10**20])
+@pytest.mark.parametrize("name", ["trays", "patience", "width"])
+def test_an_integer_too_large_to_compute_with_is_refused_with_the_largest(
+    name: str, value: int | str
+) -> None:
+    message = _message({name: value})
+    assert message.startswith(f"hyperparameter {name}: expected ")
+    assert message.endswith(f" (the largest integer is {MAX_INTEGER}).")
+
+
+def test_an_integer_in_a_list_is_bounded_as_one_alone_is() -> None:
+    assert "the largest integer is" in _message({"sizes": f"[2, {MAX_INTEGER + 1}]"})
+
+
+def test_a_bound_of_its_own_may_lie_beyond_the_largest_integer() -> None:
+    assert Oven.parse({"key": str(2**40)}).key == 2**40
+
+
+@pytest.mark.parametrize("value", ["1_0", "1_0.5", "1_0e1"])
+@pytest.mark.parametrize("name", ["heat", "width", "patience"])
+def test_a_number_has_no_underscores(name: str, value: str) -> None:
+    assert _message({name: value}).endswith(f"; got {value!r}.")
+
+
+@pytest.mark.parametrize("name", ["label", "crust"])
+def test_a_text_may_look_like_a_number_with_underscores(name: str) -> None:
+    assert getattr(Oven.parse({name: "1_000"}), name) == "1_000"
 
 
 @steady
@@ -308,6 +343,9 @@ def test_everything_is_declared_once_and_the_extra_comes_last() -> None:
         "fan",
         "patience",
         "levels",
+        "width",
+        "sizes",
+        "key",
         "label",
         "crust",
         "seed",

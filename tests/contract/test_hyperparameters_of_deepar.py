@@ -43,7 +43,8 @@ COUNTS = [
 ]
 ACCEPTED = [
     *((name, "1", 1) for name in COUNTS),
-    *((name, "1000000", 1_000_000) for name in COUNTS),
+    *((name, "1000000", 1_000_000) for name in COUNTS if name != "num_layers"),
+    ("num_layers", "1000", 1000),
     ("dropout_rate", "0", 0.0),
     ("dropout_rate", "1", 1.0),
     ("learning_rate", "1", 1.0),
@@ -69,6 +70,7 @@ ACCEPTED = [
 ]
 REFUSED = [
     *((name, "0") for name in COUNTS),
+    ("num_layers", "1001"),
     *((name, "-1") for name in COUNTS),
     *((name, "1.5") for name in COUNTS),
     *((name, "1e3") for name in COUNTS),

@@ -60,8 +60,11 @@ def test_a_finished_job_is_zero(paths: Paths) -> None:
     assert run_to_exit_code(lambda: None, paths) == 0
 
 
-def test_a_tensor_the_host_has_no_room_for_is_the_platform_s_fault(paths: Paths) -> None:
-    code = run_to_exit_code(lambda: torch.empty(1 << 60).fill_(0), paths)  # type: ignore[arg-type, return-value]
+@pytest.mark.parametrize("sizes", [(1 << 60,), (1 << 33, 1 << 31)], ids=str)
+def test_a_tensor_the_host_has_no_room_for_is_the_platform_s_fault(
+    paths: Paths, sizes: tuple[int, ...]
+) -> None:
+    code = run_to_exit_code(lambda: torch.empty(sizes).fill_(0), paths)  # type: ignore[arg-type, return-value]
     assert (
         code,
         "the host is out of memory; lower mini_batch_size" in paths.failure.read_text(),
@@ -199,6 +202,23 @@ def test_the_trace_is_not_in_the_failure_file(paths: Paths, error: Exception) ->
     run_to_exit_code(_raising(error), paths)
     text = paths.failure.read_text()
     assert [word for word in ("Traceback", "File ", ".py", "line ") if word in text] == []
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "\nException raised from THPUtils_unpackLong at numbers.h:1 (most recent call first):\nframe #0: c10::Error",
+        " Exception raised from unpack at numbers.h:1 frame #0: c10::Error",
+        " frame #0: c10::Error::Error(c10::SourceLocation, std::string)",
+        "\nand so on",
+    ],
+)
+def test_an_internal_error_is_told_in_one_line_and_whole_in_the_log(
+    paths: Paths, log: pytest.LogCaptureFixture, trace: str
+) -> None:
+    run_to_exit_code(_raising(RuntimeError(f"Overflow when unpacking long{trace}")), paths)
+    assert paths.failure.read_text() == f"{INTERNAL} RuntimeError)\n\nOverflow when unpacking long"
+    assert trace in log.text
 
 
 def test_the_environment_is_not_in_the_failure_file(

@@ -11,6 +11,8 @@ LIKELIHOODS = ("gaussian", "beta", "negative-binomial", "student-T", "determinis
 FREQUENCY = re.compile(r"\s*([1-9]\d*)?(M|D|W|H|min)\s*")
 MAX_LAG = 100_000
 """Further back than any season: a longer window would fill the memory."""
+MAX_LAYERS = 1000
+"""More than anybody trains: building a million takes hours."""
 MAX_MULTIPLE = 10_000_000
 """Minutes in 19 years: a longer step than that is a slip, and would overflow a calendar."""
 
@@ -94,7 +96,7 @@ class DeepARHyperparameters(Hyperparameters):
     drops them, an explicit number is checked against the data."""
     num_eval_samples: int = hyperparameter(default=100, ge=1)
     """Sample paths per series when the `test` channel is scored. Does not touch the model."""
-    num_layers: int = hyperparameter(default=2, ge=1, tune=(1, 8))
+    num_layers: int = hyperparameter(default=2, ge=1, le=MAX_LAYERS, tune=(1, 8))
     """Recurrent layers."""
     test_quantiles: Annotated[FloatList, AfterValidator(_quantiles)] = hyperparameter(
         default=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
