@@ -83,13 +83,19 @@ def plan(
     if launched is not None:
         devices, num_nodes = launched.per_host, launched.hosts
     if devices < 1 or (use_gpu and devices > available):
+        expected = f"1 to {available}" if use_gpu else "a number of processes, 1 or more,"
         raise UserError(
-            f"resources devices: expected 1 to {available} on {resources.instance_type}; got {devices}."
+            f"resources devices: expected {expected} on {resources.instance_type}; got {devices}."
         )
     if use_gpu and devices > hardware.num_gpus:
         raise PlatformError(
             f"instance type {resources.instance_type} has {wanted_gpus} GPUs, but {hardware.num_gpus} "
             "are visible; check the driver and the container runtime, or set instance_type: local."
+        )
+    if resources.precision == "16-mixed" and not use_gpu:
+        raise UserError(
+            "resources precision: expected auto, 32-true or bf16-mixed where no GPU trains; got 16-mixed, "
+            "which torch emulates slowly on a CPU, and not at all for recurrent networks. Set auto."
         )
     precision = auto_precision if resources.precision == "auto" else resources.precision
     if precision == "bf16-mixed" and resources.precision == "auto" and not hardware.has_bf16:

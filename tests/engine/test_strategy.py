@@ -104,6 +104,33 @@ def test_automatic_bf16_falls_back_where_the_hardware_lacks_it(num_gpus, has_bf1
     assert layout.precision == expected
 
 
+@pytest.mark.parametrize("devices", [0, -1])
+def test_no_process_at_all_is_refused_on_a_cpu_which_runs_any_number(devices):
+    with pytest.raises(
+        UserError, match="devices: expected a number of processes, 1 or more, on local"
+    ):
+        plan(ANYWHERE, Resources(devices=devices), Hardware())
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "num_gpus", "placement"),
+    [
+        ("local", 0, ANYWHERE),
+        ("ml.m5.xlarge", 2, ANYWHERE),
+        ("local", 2, Placement(cpu=True, gpu=False, hosts="one")),
+    ],
+)
+def test_float16_is_refused_where_no_gpu_trains(instance_type, num_gpus, placement):
+    asked = Resources(instance_type=instance_type, precision="16-mixed")
+    with pytest.raises(UserError, match=r"resources precision: expected auto, .*; got 16-mixed"):
+        plan(placement, asked, Hardware(num_gpus, has_bf16=True))
+
+
+def test_float16_is_kept_on_a_gpu():
+    asked = Resources(precision="16-mixed")
+    assert plan(ANYWHERE, asked, Hardware(1, has_bf16=True)).precision == "16-mixed"
+
+
 def test_a_precision_that_is_asked_for_is_kept():
     layout = plan(ANYWHERE, Resources(precision="bf16-mixed"), Hardware())
     assert layout.precision == "bf16-mixed"
