@@ -2,6 +2,7 @@
 
 import errno
 import glob
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from sm_dl import faults
 from sm_dl.errors import PlatformError
+
+logger = logging.getLogger(__name__)
 
 WRITING_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 """What only somebody who writes is told."""
@@ -75,6 +78,18 @@ def free_bytes(folder: Path) -> int | str:
         return shutil.disk_usage(folder).free
     except OSError:
         return "unknown"
+
+
+@contextmanager
+def beside_the_model(path: Path) -> Iterator[None]:
+    """Log that a file or folder cannot be written, instead of raising it: the model is written already."""
+    try:
+        yield
+    except OSError as error:
+        logger.warning(
+            "%s: cannot be written (%s); the model is whole.",
+            error.filename or path, error.strerror or error,
+        )  # fmt: skip
 
 
 @contextmanager

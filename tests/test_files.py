@@ -8,6 +8,7 @@ import pytest
 from sm_dl.errors import PlatformError
 from sm_dl.files import (
     TEMPORARY_SUFFIX,
+    beside_the_model,
     data_files,
     iter_data_files,
     renamed_when_done,
@@ -117,3 +118,14 @@ def test_looking_for_one_file_ends_at_the_first(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_listed_is_the_platforms_error(tmp_path: Path) -> None:
     with pytest.raises(PlatformError, match=r"absent: cannot be listed \(No such file"):
         data_files(tmp_path / "absent")
+
+
+def test_what_stands_beside_the_model_may_fail_to_be_written(
+    tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "absent" / "scores.json"
+    with beside_the_model(tmp_path):
+        write_atomically(path, b"new")
+    (warning,) = log.messages
+    assert warning.startswith(f"{path}.")
+    assert warning.endswith(": cannot be written (No such file or directory); the model is whole.")

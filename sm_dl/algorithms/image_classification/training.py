@@ -34,7 +34,7 @@ from sm_dl.engine import machine
 from sm_dl.engine.fit import FitResult
 from sm_dl.engine.strategy import LightningPrecision, Plan, plan_of
 from sm_dl.errors import PlatformError, UserError
-from sm_dl.files import write_atomically
+from sm_dl.files import beside_the_model, write_atomically
 from sm_dl.job import stop
 from sm_dl.job.job import Job
 from sm_dl.nn.resnet import ResNetShape
@@ -129,8 +129,9 @@ def _judge(
     if squashed_accuracy is not None:
         logger.info("Accuracy with images squashed as the endpoint does: %f", squashed_accuracy)
     if judged is not None:
-        job.paths.extras.mkdir(parents=True, exist_ok=True)
-        write_atomically(job.paths.extras / "classes.json", scores_by_class(facts, judged))
+        with beside_the_model(job.paths.extras):
+            job.paths.extras.mkdir(parents=True, exist_ok=True)
+            write_atomically(job.paths.extras / "classes.json", scores_by_class(facts, judged))
     report = report_of(job, result, facts, judged, squashed_accuracy, bad)
     write_report_data(report, job.paths.report)
 
@@ -149,7 +150,7 @@ def planned(job: Job[Settings]) -> Plan:
     if layout.accelerator == "cpu" and layout.precision == "16-mixed":
         logger.warning("float16 needs a GPU: training goes on with the CPU's own choice.")
         usual = plan_of(job, ALGORITHM.placement, auto_precision="bf16-mixed").precision
-        layout = replace(layout, precision="32-true" if usual == "16-mixed" else usual)
+        layout = replace(layout, precision=usual)
     if layout.accelerator == "cpu" and layout.precision == "bf16-mixed":
         shape = job.hyperparameters.shape
         network = ResNetShape.of_image(job.hyperparameters.num_layers, shape)

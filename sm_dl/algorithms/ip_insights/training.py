@@ -23,6 +23,7 @@ from sm_dl.engine import fit as engine
 from sm_dl.engine import machine
 from sm_dl.engine.denormals import denormals_as_zero
 from sm_dl.engine.strategy import Plan, plan_of
+from sm_dl.files import beside_the_model
 from sm_dl.job import stop
 from sm_dl.job.job import Job
 
@@ -83,7 +84,8 @@ def fit(job: Job[IPInsightsHyperparameters]) -> None:
         if one.channel == "test":
             log.say("test:discriminator_auc", one.auc)
     if scored:
-        write_scores(scored, job.paths.extras)
+        with beside_the_model(job.paths.extras):
+            write_scores(scored, job.paths.extras)
     write_report_data(report_of(job, result, tables["train"], scored, bad), job.paths.report)
 
 

@@ -27,7 +27,7 @@ from sm_dl.engine.losses import LOSS
 from sm_dl.engine.stopping import PatienceWindow
 from sm_dl.engine.strategy import LightningPrecision, Plan
 from sm_dl.errors import UserError
-from sm_dl.files import write_atomically
+from sm_dl.files import beside_the_model, write_atomically
 from sm_dl.job import stop
 from sm_dl.job.job import Job
 
@@ -89,9 +89,10 @@ def fit(job: Job[NTMHyperparameters]) -> None:
         if result.is_main and result.has_weights:
             write_artifact(job.paths.model, network, wanted.model_dump(mode="json"))
             found = topics_of(network.projection.weight, module.meetings, vocabulary)
-            for folder in (job.paths.model, job.paths.extras):
-                folder.mkdir(parents=True, exist_ok=True)
-                write_atomically(folder / TOPICS_FILE, found.json_bytes())
+            write_atomically(job.paths.model / TOPICS_FILE, found.json_bytes())
+            with beside_the_model(job.paths.extras):
+                job.paths.extras.mkdir(parents=True, exist_ok=True)
+                write_atomically(job.paths.extras / TOPICS_FILE, found.json_bytes())
     if result.interruption is not None:
         raise result.interruption
     if not result.is_main or found is None:

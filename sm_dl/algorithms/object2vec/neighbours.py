@@ -16,7 +16,7 @@ from sm_dl.algorithms.object2vec.predictor import Object2VecPredictor, Vectors
 from sm_dl.algorithms.object2vec.ragged import Indices, Ragged
 from sm_dl.algorithms.object2vec.sides import Side
 from sm_dl.algorithms.object2vec.words import shown_tokens
-from sm_dl.files import renamed_when_done
+from sm_dl.files import beside_the_model, renamed_when_done
 
 logger = logging.getLogger(__name__)
 
@@ -49,18 +49,18 @@ def write_embeddings(
     `in0.objects.jsonl` holds an object a line, as a request may bring it, and `in0.vectors.npy` its
     vector in the same row; those that occur most often come first. The same for `in1`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     found = []
     for number, rows in enumerate((train.in0, train.in1)):
         side = predictor.network.shape.sides[number]
         first_rows, _ = rows.distinct()
         objects = rows.take(first_rows[:MAX_OBJECTS])
         vectors_UD = predictor.embeddings(number, objects)
-        _write(folder, side.field, objects, vectors_UD)
-        logger.info(
-            "%s: embeddings of %d of %d different objects are in %s",
-            side.field, len(objects), len(first_rows), folder,
-        )  # fmt: skip
+        with beside_the_model(folder):
+            _write(folder, side.field, objects, vectors_UD)
+            logger.info(
+                "%s: embeddings of %d of %d different objects are in %s",
+                side.field, len(objects), len(first_rows), folder,
+            )  # fmt: skip
         words = predictor.words[number]
         names = [shown_tokens(objects[row], words) for row in range(min(len(objects), NUM_MAPPED))]
         found.append(_neighbourhood(side, names, vectors_UD[:NUM_MAPPED]))
@@ -68,6 +68,7 @@ def write_embeddings(
 
 
 def _write(folder: Path, field: str, objects: Ragged, vectors_UD: Vectors) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     with renamed_when_done(folder / f"{field}.objects.jsonl") as path, path.open("wb") as file:
         for row in range(len(objects)):
             file.write(

@@ -197,3 +197,10 @@ def test_two_processes_train_the_model_of_one(tmp_path):
     one, two = weights
     for name, tensor in one.items():
         np.testing.assert_allclose(two[name], tensor, atol=2e-3, err_msg=name)
+
+
+def test_scores_that_cannot_be_written_do_not_cost_the_job(train, tmp_path):
+    paths = Paths(tmp_path / "job")
+    (paths.extras / "scores.json").mkdir(parents=True)
+    train(epochs=1, paths=paths)
+    assert report(paths)["scores"]

@@ -173,3 +173,11 @@ def test_without_bfloat16_precision_auto_is_float32(monkeypatch, tmp_path, hardw
     layout = training.layout_of(Job("ntm", wanted, {}, Paths(tmp_path)))
     assert (layout.accelerator == "cuda") is (hardware.num_gpus > 0)
     assert layout.precision == precision
+
+
+def test_topics_that_cannot_be_written_beside_the_model_do_not_cost_the_job(run, tmp_path):
+    (Paths(tmp_path / "run").extras / "topics.json").mkdir(parents=True)
+    code, root, log = run("hyperparameters.epochs=1")
+    assert code == 0
+    assert "cannot be written" in log
+    assert (root / "model" / "topics.json").exists()

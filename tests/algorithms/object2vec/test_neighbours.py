@@ -53,3 +53,12 @@ def test_each_different_object_is_written_once_with_its_vector(tmp_path):
     expected = predictor.embeddings(0, Ragged.of([[7], [3], [1, 2]]))
     assert vectors.tobytes() == expected.tobytes()
     assert list(found[0].names) == ["seven", "3", "1 2"]
+
+
+def test_embeddings_that_cannot_be_written_cost_the_files_alone(tmp_path, log):
+    predictor = Object2VecPredictor(network_of(), (None, None), environment={})
+    folder = tmp_path / "embeddings"
+    folder.touch()
+    pairs = Pairs(random_rows(6), random_rows(6), np.ones(6))
+    assert len(write_embeddings(predictor, pairs, folder)) == 2
+    assert f"{folder}: cannot be written (File exists); the model is whole." in log.text
