@@ -38,6 +38,13 @@ class NetworkShape:
     has_gaps: bool
     """Whether the training series miss values inside: only then can a network learn of gaps."""
 
+    @property
+    def num_inputs(self) -> int:
+        """Return I: lagged values and their flags, calendar, age, features, scale, embeddings."""
+        num_static = 1 + self.embedding_dimension * len(self.cardinality)
+        num_lagged = len(self.lags) * (2 if self.has_gaps else 1)
+        return num_lagged + self.num_calendar + 1 + self.num_dynamic + num_static
+
 
 class DeepARNetwork(nn.Module):
     """Windows in, raw parameters of each step's distribution out."""
@@ -50,18 +57,15 @@ class DeepARNetwork(nn.Module):
         self.embeddings = nn.ModuleList(
             nn.Embedding(size, shape.embedding_dimension) for size in shape.cardinality
         )
-        num_static = 1 + shape.embedding_dimension * len(shape.cardinality)
-        num_lagged = len(shape.lags) * (2 if shape.has_gaps else 1)
-        num_inputs = num_lagged + shape.num_calendar + 1 + shape.num_dynamic + num_static
         layers = [
             ZoneoutLSTM(
-                shape.num_cells if index else num_inputs, shape.num_cells, shape.zoneout_rate
+                shape.num_cells if index else shape.num_inputs, shape.num_cells, shape.zoneout_rate
             )
             for index in range(shape.num_layers)
         ]
         self.layers = nn.ModuleList(layers)
         self.output = nn.Linear(shape.num_cells, self.likelihood.num_raw)
-        self.shortcut = nn.Linear(num_inputs, self.likelihood.num_raw, bias=False)
+        self.shortcut = nn.Linear(shape.num_inputs, self.likelihood.num_raw, bias=False)
         nn.init.zeros_(self.shortcut.weight)
 
     def recurrent_layers(self) -> list[ZoneoutLSTM]:

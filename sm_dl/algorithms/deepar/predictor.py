@@ -9,6 +9,7 @@ import torch
 
 from sm_dl.algorithms.deepar import codec
 from sm_dl.algorithms.deepar.codec import Configuration, Forecast, ForecastRequest
+from sm_dl.algorithms.deepar.cost import Costs
 from sm_dl.algorithms.deepar.draws import Draw, paths_at_once
 from sm_dl.algorithms.deepar.network import DeepARNetwork
 from sm_dl.algorithms.deepar.sampling import sample_draws
@@ -42,32 +43,41 @@ class DeepARPredictor:
         self.schema = schema
         self.context_length = context_length
         self.default = codec.batch_configuration()
+        self.costs = Costs.on(self.device.type, network.shape, context_length)
 
     def answer_type_for(self, request_type: str) -> str:
         """Return the request's own type."""
         return request_type
 
     def decode(self, body: bytes, media: MediaType) -> ForecastRequest:
-        """Return what a body asks for; see `codec.decode`."""
-        return codec.decode(body, media, self.schema, self.default)
+        """Return what a body asks for; see `codec.decode` and `Costs.check`."""
+        request = codec.decode(body, media, self.schema, self.default)
+        self.costs.check(*self._size(request))
+        return request
 
     def weight(self, request: ForecastRequest) -> int:
-        """Return the paths that one request takes."""
-        return len(request.series) * request.configuration.num_samples
+        """Return the paths that one request takes, or more: its share of what one may cost."""
+        num_series, num_samples, num_steps = self._size(request)
+        share = self.costs.of(num_series, num_samples, num_steps) / self.costs.budget
+        return max(num_series * num_samples, int(share * self.max_weight))
 
     @property
     def max_weight(self) -> int:
         """Return the paths of one sweep: with more, a batch takes longer and nobody gains."""
         return paths_at_once(self.device)
 
+    def _size(self, request: ForecastRequest) -> tuple[int, int, int]:
+        """Return series, samples of each, and steps ahead."""
+        wanted = request.configuration
+        num_steps = wanted.prediction_length or self.schema.prediction_length
+        return len(request.series), wanted.num_samples, num_steps
+
     def predict(self, requests: Sequence[ForecastRequest]) -> list[Forecast]:
         """Return one forecast for each request; those of one horizon are sampled together.
 
         A request with a seed gets what it would get alone, bit for bit on one machine.
         """
-        horizons = [
-            one.configuration.prediction_length or self.schema.prediction_length for one in requests
-        ]
+        horizons = [self._size(one)[2] for one in requests]
         forecasts: dict[int, Forecast] = {}
         for num_steps in set(horizons):
             chosen = {
