@@ -17,6 +17,8 @@ from torch.nn.functional import softplus
 
 BETA_EDGE = 1e-6
 """How far beta targets are kept from 0 and 1, where its density may be infinite."""
+SURE_RATE = 1e15
+"""A Poisson count of this rate differs from it by 3e-8 of it, which float32 does not resolve."""
 SMALLEST = 1e-6
 """Floor of positive parameters, well above float32's resolution around 1."""
 
@@ -138,7 +140,9 @@ def _negative_binomial_sample(
     """Draw a Poisson count whose rate is gamma distributed."""
     mean, shape = _negative_binomial_parameters(raw, scale)
     rate = torch._standard_gamma(1 / shape, generator=generator) * shape * mean  # noqa: SLF001 - takes a generator
-    return torch.poisson(rate, generator=generator)
+    # torch counts in int64 and wraps above 9.2e18; from here on Poisson noise is below float32's digits
+    counts = torch.poisson(rate.clamp_max(SURE_RATE), generator=generator)
+    return torch.where(rate < SURE_RATE, counts, rate)
 
 
 def _absolute_loss(raw: Tensor, target: Tensor, scale: Tensor) -> Tensor:

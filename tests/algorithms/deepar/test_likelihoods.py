@@ -267,3 +267,9 @@ def test_no_single_draw_of_a_student_t_is_absurd():
 def test_baileys_method_draws_a_student_t(degrees):
     drawn = draws("student-T", [0.0, *raw_of(1.0, degrees - 2)], seed=int(degrees * 100))
     assert stats.kstest(drawn.double().numpy(), stats.t(degrees).cdf).pvalue > 0.005
+
+
+@pytest.mark.parametrize("mean", [1e14, 1e16, 1e19, 1e25])
+def test_negative_binomial_draws_of_huge_counts_are_near_their_mean(mean):
+    drawn = draws("negative-binomial", raw_of(1.0, 0.1), scale=mean, count=1000)
+    assert np.abs(np.asarray(drawn) / mean - 1).max() < 0.05
