@@ -76,17 +76,18 @@ def _check_source(channel: Channel, source: ChannelSource) -> None:
     ]
     if source.content_type is not None:
         checks.append(("ContentType", parse(source.content_type).name, channel.content_types))
-    elif source.input_mode == "Pipe" and len(channel.content_types) > 1:  # a pipe has no extension
-        raise UserError(
-            f"Missing content type for channel: {channel.name}. expected one of "
-            f"{', '.join(channel.content_types)}."
-        )
     for key, got, accepted in checks:
         if got not in accepted:
             raise UserError(
                 f"Channel configuration for '{channel.name}' channel is not supported: "
                 f"{ {key: got} }. expected one of {', '.join(accepted)}.{near_miss(got, accepted)}"
             )
+    is_pipe = source.input_mode == "Pipe"  # it has no extension
+    if is_pipe and source.content_type is None and len(channel.content_types) > 1:
+        raise UserError(
+            f"Missing content type for channel: {channel.name}. expected one of "
+            f"{', '.join(channel.content_types)}."
+        )
 
 
 def _holds_files(source: ChannelSource) -> bool:

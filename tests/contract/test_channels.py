@@ -240,3 +240,8 @@ def test_a_share_of_a_sharded_channel_may_be_empty_where_there_are_several_hosts
     for given, num_hosts in ((share, 1), (whole, 2)):
         with pytest.raises(UserError, match="Missing required channel: train"):
             check_channels(declared, {"train": given}, num_hosts)
+
+
+def test_a_pipe_that_is_not_read_at_all_is_told_so_not_what_it_should_hold(source: Make) -> None:
+    message = _message(source("train", "a.json", input_mode="Pipe"))
+    assert "{'TrainingInputMode': 'Pipe'}. expected one of File, FastFile." in message
