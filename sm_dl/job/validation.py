@@ -53,6 +53,8 @@ def _words(annotation: Any) -> str:  # noqa: ANN401 - an annotation has no narro
     origin = get_origin(annotation) or annotation
     if isinstance(origin, type) and issubclass(origin, BaseModel | Mapping):
         return "a mapping"
+    if origin is tuple and get_args(annotation)[1:] == (...,):
+        return f"a list of {_words(get_args(annotation)[0])}"
     if arguments := [a for a in get_args(annotation) if a is not type(None)]:
         return " or ".join(_words(argument) for argument in arguments)
     return WORDS_BY_TYPE.get(annotation, str(getattr(annotation, "__name__", annotation)))
@@ -100,7 +102,8 @@ def _sentence(
     if error["type"] == "missing":
         return f"{place} {name} is required: expected {expectation(field)}; set it."
     got = values.get(name, error["input"])
-    hint = near_miss(got, _choices(field.annotation)) if isinstance(got, str) else ""
+    choices = _choices(field.annotation)
+    hint = near_miss(got, choices) if isinstance(got, str) and got not in choices else ""
     why = (
         f" ({error['msg'].removeprefix('Value error, ')})" if error["type"] == "value_error" else ""
     )

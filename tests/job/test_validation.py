@@ -26,6 +26,7 @@ class Oven(BaseModel):
     door: bool = False
     label: str = ""
     patience: int | None = Field(default=None, ge=1)
+    layers: tuple[Literal["cake", "cream"], ...] = ()
     trays: Annotated[int, AfterValidator(_even)] = 2
     tags: Mapping[str, Any] = Field(default_factory=dict)
     recipe: str = Field(default="", json_schema_extra={"expected": "a cake or a pie"})
@@ -59,6 +60,7 @@ def test_good_values_give_the_model() -> None:
         ({"door": "ajar"}, "setting door: expected true or false; got 'ajar'."),
         ({"label": 5}, "setting label: expected a string; got 5."),
         ({"patience": 0}, "setting patience: expected an integer >= 1; got 0."),
+        ({"layers": "cake"}, "setting layers: expected a list of one of cake, cream; got 'cake'."),
         ({"trays": 3}, "setting trays: expected an integer; got 3 (odd)."),
         ({"tags": 5}, "setting tags: expected a mapping; got 5."),
         ({"recipe": 5}, "setting recipe: expected a cake or a pie; got 5."),
@@ -134,6 +136,7 @@ def test_a_union_is_one_sentence_whatever_it_tried() -> None:
         ("label", "a string"),
         ("patience", "an integer >= 1"),
         ("tags", "a mapping"),
+        ("layers", "a list of one of cake, cream"),
         ("recipe", "a cake or a pie"),
     ],
 )

@@ -33,13 +33,13 @@ class Configuration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    num_samples: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] = 100
+    num_samples: Annotated[int, Field(ge=1, le=MAX_SAMPLES, strict=True)] = 100
     output_types: tuple[Literal["mean", "quantiles", "samples"], ...] = ("mean", "quantiles")
     quantiles: tuple[str, ...] = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9")
     """As text, since the answer repeats each level as it was sent."""
-    prediction_length: Annotated[int, Field(ge=1)] | None = None
+    prediction_length: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Ours: fewer steps than the model was trained for."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] | None = None
     """Ours: the same request with the same seed gets the same answer."""
 
     @field_validator("quantiles", mode="before")

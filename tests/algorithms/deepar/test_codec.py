@@ -237,11 +237,20 @@ def test_a_client_may_send_a_seed(read):
         ("quantiles", [True]), ("quantiles", "0.5"), ("quantiles", {"0.5": 1}), ("quantiles", 0.5),
         ("prediction_length", 0), ("prediction_length", -1), ("prediction_length", "two"),
         ("seed", -1), ("seed", 2**63), ("seed", "x"), ("seed", 0.5),
+        ("num_samples", True), ("prediction_length", True), ("seed", False),
     ],
 )  # fmt: skip
 def test_a_wrong_value_of_the_configuration_is_named(read, key, value):
     with pytest.raises(UserError, match=f"^configuration {key}: expected"):
         read(configured(**{key: value}))
+
+
+def test_a_text_where_a_list_belongs_is_told_so(read):
+    with pytest.raises(UserError) as refusal:
+        read(configured(output_types="mean"))
+    assert str(refusal.value) == (
+        "configuration output_types: expected a list of one of mean, quantiles, samples; got 'mean'."
+    )
 
 
 @pytest.mark.parametrize("configuration", [[], "mean", 3, True])
