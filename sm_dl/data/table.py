@@ -1,7 +1,7 @@
 """Parquet files: as Arrow columns, and as rows with lists as NumPy arrays."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from sm_dl.data.columns import Columns, arrow
 from sm_dl.data.parquet_footer import RowGroup, check_pages, read_footer
 from sm_dl.data.source import NamedBytes
-from sm_dl.errors import PlatformError, UserError
+from sm_dl.errors import PlatformError, UserError, shown
 
 ROWS_AT_ONCE = 256
 """Rows of lists that are decoded together; fewer where they are long."""
@@ -23,13 +23,18 @@ MAX_RATIO = 200
 
 
 def read_parquet(
-    file: NamedBytes, columns: Sequence[str] | None = None, *, rows_at_once: int = 1 << 16
+    file: NamedBytes,
+    columns: Sequence[str] | None = None,
+    *,
+    known: Collection[str] | None = None,
+    rows_at_once: int = 1 << 16,
 ) -> Iterator[Columns]:
     """Yield the rows of a Parquet file, some thousands at a time.
 
     Args:
         file: The stream; its table of contents is at its end, so it must be one that can be sought.
         columns: Names of the columns to read; None means all.
+        known: Names of columns to read where the file has them, in place of `columns`.
         rows_at_once: Rows of a batch at most.
     Raises:
         UserError: The file is no Parquet file, damaged or out of proportion, lacks a column, or
@@ -48,7 +53,10 @@ def read_parquet(
             groups = read_footer(stream)
             rows = [_check_size(file.name, index, group) for index, group in enumerate(groups)]
             with parquet.ParquetFile(stream) as table:
-                _check_names(file.name, table.schema_arrow.names, columns)
+                names = table.schema_arrow.names
+                _check_names(file.name, names, columns)
+                if known is not None:
+                    columns = [name for name in names if name in known]
                 for index, most in enumerate(rows):
                     check_pages(stream, groups[index])
                     for batch in table.iter_batches(
@@ -68,22 +76,32 @@ def read_parquet(
         ) from None
 
 
-def read_rows(file: NamedBytes) -> Iterator[tuple[str, dict[str, object]]]:
+def read_rows(
+    file: NamedBytes, known: Collection[str] | None = None
+) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield (place, row) for each row; place is `train/a.parquet row 3`, counted from 1.
 
     A list of numbers comes as a float64 array with NaN for null, a list of lists as a list of
     such arrays, a timestamp as `datetime64`, null as None.
 
+    Args:
+        file: The stream.
+        known: Names of the columns to read where the file has them; None means all.
     Raises:
-        UserError: The file is no Parquet file, damaged or out of proportion.
+        UserError: The file is no Parquet file, damaged or out of proportion, or holds a value that
+            has no counterpart in Python.
         PlatformError: The file cannot be read.
     """
-    for columns in read_parquet(file, rows_at_once=ROWS_AT_ONCE):
+    for columns in read_parquet(file, known=known, rows_at_once=ROWS_AT_ONCE):
         batch = columns.batch
         for row in range(len(columns)):
+            place = columns.place(row)
             yield (
-                columns.place(row),
-                {name: _value(batch.column(name)[row]) for name in batch.schema.names},
+                place,
+                {
+                    name: _readable(batch.column(name)[row], f"{place}: {name}")
+                    for name in batch.schema.names
+                },
             )
 
 
@@ -109,6 +127,29 @@ def _check_size(file_name: str, index: int, group: RowGroup) -> int:
                 f"{group.stored_bytes} stored bytes; got {got}. Write smaller row groups."
             )
     return max(1, VALUES_AT_ONCE * max(group.num_rows, 1) // max(group.num_values, 1))
+
+
+def _readable(scalar: Any, place: str) -> object:  # noqa: ANN401 - pyarrow ships no types
+    """Return one Arrow scalar as `_value` does.
+
+    Raises:
+        UserError: Python has no such value, e.g. a time beyond the year 9999 or in an unknown zone;
+            one of nanoseconds in a zone needs pandas.
+    """
+    try:
+        return _value(scalar)
+    except (
+        arrow("", place).ArrowException,
+        ImportError,
+        LookupError,
+        OverflowError,
+        ValueError,
+    ) as error:
+        raise UserError(
+            f"{place}: expected a value that can be read; got one of type {scalar.type} "
+            f"({type(error).__name__}: {shown(str(error))}). Write the column as another type, times "
+            "without a zone."
+        ) from None
 
 
 def _value(scalar: Any) -> object:  # noqa: ANN401 - pyarrow ships no types

@@ -1,6 +1,7 @@
 """Each row of a Parquet file is a record, lists as arrays, and damage is a sentence."""
 
 import datetime as dt
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -402,3 +403,13 @@ def test_changed_bytes_of_any_column_are_never_more_than_a_refusal(
         list(read_rows(DataFile(path, "t", PARQUET)))
     except JobError as refusal:
         assert str(refusal).startswith("t: ")  # noqa: PT017 - both ends are right
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("us", "UTC"), pa.timestamp("us", "Mars/Olympus")])
+def test_a_value_that_cannot_be_read_is_named(
+    table: Make, monkeypatch: pytest.MonkeyPatch, kind: pa.DataType
+) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    message = _message(table(pa.array([2**60 + 1], kind)))
+    assert "row 1: " in message
+    assert f"got one of type {kind}" in message

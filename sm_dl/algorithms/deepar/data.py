@@ -8,7 +8,7 @@ import numpy as np
 from sm_dl.algorithms.deepar.calendar import Frequency
 from sm_dl.algorithms.deepar.checks import check_cat, check_dynamic, check_target
 from sm_dl.algorithms.deepar.schema import Schema
-from sm_dl.algorithms.deepar.series import Series, series_from_record
+from sm_dl.algorithms.deepar.series import FIELDS, Series, series_from_record
 from sm_dl.content_types import JSON_LINES, PARQUET
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.jsonlines import read_objects
@@ -37,7 +37,8 @@ def read_channel(
     """
     bad = bad or BadRecords()
     for file in channel_files(source, accepted=(JSON_LINES, PARQUET)):
-        records = read_rows(file) if file.media_type == PARQUET else read_objects(file, bad)
+        is_table = file.media_type == PARQUET
+        records = read_rows(file, FIELDS) if is_table else read_objects(file, bad)
         for place, record in records:
             try:
                 series = series_from_record(record, place, frequency)

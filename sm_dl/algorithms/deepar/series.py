@@ -16,6 +16,8 @@ from sm_dl.errors import UserError, shown
 FloatArray = npt.NDArray[np.float32]
 
 START = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?")
+FIELDS = ("start", "target", "cat", "dynamic_feat", "id", "item_id")
+"""What is read of a record."""
 MAX_NAME_CHARACTERS = 80
 LARGEST = float(np.finfo(np.float32).max) / 1e6
 """Beyond this a sum over a window could overflow float32."""

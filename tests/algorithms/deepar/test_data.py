@@ -1,6 +1,7 @@
 """What all series of a job must have in common, and what is said about those that differ."""
 
 import gzip
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -341,6 +342,19 @@ def test_a_wrong_record_is_named_by_file_and_line(make_channel):
     source = make_channel([{"start": "2016-01-31", "target": [1]}, {"start": "2016-01-31"}])
     with pytest.raises(UserError, match=r"^train/a.json line 2: target: expected"):
         list(read_channel(source, HOURLY))
+
+
+@pytest.mark.parametrize("unit", ["us", "ns"])
+@pytest.mark.parametrize("zone", ["UTC", "Mars/Olympus"])
+def test_a_parquet_column_that_is_not_used_may_hold_anything(tmp_path, monkeypatch, unit, zone):
+    arrow = pytest.importorskip("pyarrow", reason="the extra `tables` is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra is not installed")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    seen = arrow.array([2**60], arrow.timestamp(unit, zone))
+    table = arrow.table({"start": ["2024-01-01"], "target": [[1.0, 2.0]], "seen": seen})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    (series,) = read_channel(ChannelSource("train", tmp_path), HOURLY)
+    assert series.target_T.tolist() == [1.0, 2.0]
 
 
 def test_parquet_gives_the_series_that_json_gives(make_channel, tmp_path):
