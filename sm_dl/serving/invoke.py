@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from sm_dl.content_types import MediaType, negotiate, parse
+from sm_dl.content_types import CSV, JSON, JSON_LINES, MediaType, negotiate, parse
 from sm_dl.contract.codec import Answer, Predictor, Request
+from sm_dl.data.jsonlines import BYTE_ORDER_MARK
 from sm_dl.errors import UserError, shown
 
 logger = logging.getLogger(__name__)
 
 TEXT = "text/plain; charset=utf-8"
+MARKED_TYPES = (CSV, JSON, JSON_LINES)
+"""Types of a body that may begin with a byte order mark, as files of training may."""
 
 
 def new_request_id() -> str:
@@ -115,8 +118,10 @@ def decode(predictor: Predictor[Request, Any], call: Call, terms: Terms) -> Requ
     Raises:
         RefusedError: 400 with the sentence of the codec.
     """
+    is_text = terms.request.name in MARKED_TYPES
+    body = call.body.removeprefix(BYTE_ORDER_MARK) if is_text else call.body
     try:
-        return predictor.decode(call.body, terms.request)
+        return predictor.decode(body, terms.request)
     except UserError as error:
         raise RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from error
 

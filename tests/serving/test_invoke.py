@@ -94,3 +94,9 @@ def test_requests_merged_into_one_predict_are_answered_as_alone(doubler):
     answers = doubler.predict(requests)
     together = [encode(doubler, answer, term) for answer, term in zip(answers, terms, strict=True)]
     assert together == [invoke(doubler, call) for call in calls]
+
+
+@pytest.mark.parametrize(("media", "body"), [(JSON, b"[1,2]"), (JSON_LINES, b"1\n2\n")])
+def test_a_body_may_begin_with_a_byte_order_mark(doubler, media, body):
+    marked = invoke(doubler, Call(body=b"\xef\xbb\xbf" + body, content_type=media))
+    assert (marked.status, marked) == (200, invoke(doubler, Call(body=body, content_type=media)))

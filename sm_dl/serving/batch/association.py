@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from sm_dl.content_types import CSV, JSON, JSON_LINES, parse
+from sm_dl.data.jsonlines import BYTE_ORDER_MARK
 from sm_dl.errors import UserError, shown
 from sm_dl.serving.batch.filters import compiled
 from sm_dl.serving.batch.rules import LARGEST_PAYLOAD_MB, Rules, check_joined_types
@@ -27,7 +28,6 @@ ZEROS_FOR_DIGITS = bytes(ord("0") if chr(byte).isdecimal() else byte for byte in
 LONG_NUMBER = b"0" * 19
 """With the digits made zeros: may be an integer of more than 64 bits, of which orjson makes a float."""
 MISSING: Any = object()
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,10 @@ def _answer(submit: Submit, asked: _Asked, rules: Rules) -> Response:
         response = _awaited(submit(asked.call), asked, rules)
     if response.status < HTTPStatus.BAD_REQUEST:
         return response
-    text = f"{asked.payload.place}: {response.body.decode(errors='replace')}"
+    said = response.body.decode(errors="replace")
+    if asked.payload.is_line:  # the body's only line: which of the object it was is said already
+        said = said.removeprefix("line 1: ")
+    text = f"{asked.payload.place}: {said}"
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise AlgorithmError(text)
     raise UserError(text)

@@ -19,6 +19,8 @@ class Payload:
     body: bytes
     place: str
     """Object and records, for an error: `a.json: lines 3 to 5`."""
+    is_line: bool = False
+    """Whether it is one line, so that its `line 1` needs no saying."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ def _grouped(records: Iterable[_Record], name: str, unit: str, rules: Rules) -> 
 def _payload(group: list[_Record], name: str, unit: str) -> Payload:
     first, last = group[0].number, group[-1].number
     place = f"{name}: {unit} {first}" if first == last else f"{name}: {unit}s {first} to {last}"
-    return Payload(b"".join(record.content for record in group), place)
+    body = b"".join(record.content for record in group)
+    return Payload(body, place, is_line=unit == "line" and len(group) == 1)
 
 
 def _too_large(place: str, rules: Rules, remedy: str) -> UserError:

@@ -61,6 +61,15 @@ def test_a_bad_record_is_named_by_its_lines(doubler, strategy, place):
         transformed(doubler, b"1\n\n{\n4\n", split_type="Line", batch_strategy=strategy)
 
 
+def test_the_line_of_a_single_record_is_said_once(doubler, monkeypatch):
+    def refuse(*_):
+        raise UserError("line 1: expected a JSON object.")
+
+    monkeypatch.setattr(doubler, "decode", refuse)
+    with pytest.raises(UserError, match=r"^part\.jsonl: line 2: expected a JSON object\.$"):
+        transformed(doubler, b"\n{\n", **ONE_BY_ONE)
+
+
 def test_a_failure_of_the_model_is_not_the_users(doubler):
     with pytest.raises(AlgorithmError, match=r"^part\.jsonl: The model failed"):
         transformed(doubler, b"13\n")
