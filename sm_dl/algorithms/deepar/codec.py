@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import numpy.typing as npt
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from sm_dl.algorithms.deepar.calendar import check_span
 from sm_dl.algorithms.deepar.checks import check_cat, check_dynamic, check_target
@@ -28,18 +28,28 @@ MAX_DRAWS = 20_000_000
 """Series * steps * samples (or quantiles) of one request: about 80 MB of paths. Time: see `cost.py`."""
 
 
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("true and false are no numbers")  # noqa: TRY004 - pydantic's own
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_no_truth)]
+"""An integer; 50.0 and "50", which some clients write, are one, too."""
+
+
 class Configuration(BaseModel):
     """What a client wants back."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    num_samples: Annotated[int, Field(ge=1, le=MAX_SAMPLES, strict=True)] = 100
+    num_samples: Annotated[Count, Field(ge=1, le=MAX_SAMPLES)] = 100
     output_types: tuple[Literal["mean", "quantiles", "samples"], ...] = ("mean", "quantiles")
     quantiles: tuple[str, ...] = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9")
     """As text, since the answer repeats each level as it was sent."""
-    prediction_length: Annotated[int, Field(ge=1, strict=True)] | None = None
+    prediction_length: Annotated[Count, Field(ge=1)] | None = None
     """Ours: fewer steps than the model was trained for."""
-    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] | None = None
+    seed: Annotated[Count, Field(ge=0, lt=2**63)] | None = None
     """Ours: the same request with the same seed gets the same answer."""
 
     @field_validator("quantiles", mode="before")

@@ -201,6 +201,12 @@ def test_an_environment_without_configuration_has_the_documented_defaults(enviro
     assert batch_configuration(environment) == Configuration()
 
 
+@pytest.mark.parametrize("number", [50, 50.0, "50"])
+def test_a_number_may_be_written_as_clients_write_it(read, number):
+    body = {"instances": [INSTANCE], "configuration": {"num_samples": number}}
+    assert read(body).configuration.num_samples == 50
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "3", '{"num_samples": 0}', '{"quantiles": ["2"]}'])
 def test_a_wrong_configuration_in_the_environment_is_named(text):
     with pytest.raises(UserError, match=r"^environment variable DEEPAR_INFERENCE_CONFIG"):
