@@ -255,13 +255,8 @@ class Run:
             checkpoints.put_off()
 
     def _place(self, first_record: int) -> Place:
-        return Place(
-            self.epoch,
-            first_record,
-            self.fabric.global_rank,
-            self.ranks.world_size,
-            self.fabric.device,
-        )
+        rank, size = self.fabric.global_rank, self.ranks.world_size
+        return Place(self.epoch, first_record, rank, size, self.fabric.device)
 
     def _log_curves(
         self, train: Mapping[str, float], validation: Mapping[str, float], speed: float
