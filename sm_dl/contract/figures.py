@@ -1,6 +1,5 @@
 """What a finished run has to show, as data: the algorithm says what, the report draws it."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -9,9 +8,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from sm_dl.files import write_atomically
-
-logger = logging.getLogger(__name__)
+from sm_dl.files import beside_the_model, write_atomically
 
 
 @dataclass(frozen=True)
@@ -173,16 +170,10 @@ def write_report_data(report: Report, folder: Path) -> Path | None:
     for drawn, figure in zip(document["figures"], report.figures, strict=True):
         drawn["kind"] = figure.kind
     path = folder / "report.json"
-    try:
+    with beside_the_model(path):
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2))
-    except OSError as error:
-        logger.warning(
-            "%s: cannot be written (%s); this run has no report, its model is whole.",
-            path,
-            error.strerror,
-        )
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-        return None
-    return path
+        return path
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+    return None
