@@ -40,7 +40,9 @@ def test_vectors_come_to_the_rows_of_their_words(auxiliary, log):
     assert "auxiliary/v.txt: 1 of 3 words of the vocabulary have no vector" in log.text
 
 
-@pytest.mark.parametrize("content", [gzip.compress(VECTORS.encode()), b"3 3\n" + VECTORS.encode()])
+@pytest.mark.parametrize(
+    "content", [gzip.compress(VECTORS.encode(), mtime=0), b"3 3\n" + VECTORS.encode()]
+)
 def test_a_gzipped_file_and_a_header_of_word2vec_change_nothing(auxiliary, content):
     assert filled(auxiliary("v.txt", content))[1] == 2
 
