@@ -16,14 +16,17 @@ SUM = 0
 
 
 class ByWord(NamedTuple):
-    """The entries of a batch in the order of their words, and of documents within a word."""
+    """The entries of a batch in the order of their words, and of documents within a word.
+
+    Words, documents and first entries are integers of 32 or 64 bits, all of the same size.
+    """
 
     rows_W: Tensor
-    """Document of each entry, int64."""
+    """Document of each entry."""
     counts_W: Tensor
     """How often the word occurs there, float32."""
     starts_V: Tensor
-    """First entry of each word, and behind the last one the number of entries; int64."""
+    """First entry of each word, and behind the last one the number of entries."""
 
     def to(self, device: torch.device) -> "ByWord":
         """Return them on a device."""
@@ -31,16 +34,19 @@ class ByWord(NamedTuple):
 
 
 class Bags(NamedTuple):
-    """Some documents. Entries of one document stand together; each word stands there once."""
+    """Some documents. Entries of one document stand together; each word stands there once.
+
+    Words, documents and first entries are integers of 32 or 64 bits, all of the same size.
+    """
 
     words_W: Tensor
-    """Word of each entry, int64."""
+    """Word of each entry."""
     counts_W: Tensor
     """How often it occurs, float32."""
     rows_W: Tensor
-    """Document of each entry, int64."""
+    """Document of each entry."""
     starts_B: Tensor
-    """First entry of each document, and behind the last one the number of entries; int64."""
+    """First entry of each document, and behind the last one the number of entries."""
     lengths_B: Tensor
     """Words of each document, every occurrence counted; float32."""
     shares_B: Tensor
@@ -69,7 +75,7 @@ def by_word(bags: Bags, num_words: int) -> ByWord:
     return ByWord(
         bags.rows_W.index_select(0, order_W),
         bags.counts_W.index_select(0, order_W),
-        functional.pad(torch.cumsum(times_V, 0), (1, 0)),
+        functional.pad(torch.cumsum(times_V, 0, dtype=bags.starts_B.dtype), (1, 0)),
     )
 
 
@@ -78,7 +84,7 @@ def _by_word_on_cpu(bags: Bags, num_words: int) -> ByWord:
     words_W = bags.words_W.numpy()
     keys_W = words_W.astype(np.uint16) if num_words <= 1 << 16 else words_W
     order_W = keys_W.argsort(kind="stable")
-    starts_V = np.zeros(num_words + 1, dtype=np.int64)
+    starts_V = np.zeros(num_words + 1, dtype=bags.starts_B.numpy().dtype)
     np.bincount(words_W, minlength=num_words).cumsum(out=starts_V[1:])
     return ByWord(
         torch.from_numpy(bags.rows_W.numpy().take(order_W)),

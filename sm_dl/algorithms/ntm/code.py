@@ -57,7 +57,8 @@ class _Drawn(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         hidden_BH = hidden_BH.to(dtype)
         weight_2KH = torch.cat([mean_KH, log_deviation_KH]).to(dtype)  # one product for two
-        both_B2K = torch.cat([mean_K, log_deviation_K]) + hidden_BH @ weight_2KH.t()
+        both_B2K = torch.mm(hidden_BH, weight_2KH.t()).float()
+        both_B2K += torch.cat([mean_K, log_deviation_K])
         mean_BK, log_deviation_BK = both_B2K.chunk(2, dim=1)
         deviation_BK = log_deviation_BK.exp()
         z_BK = torch.addcmul(mean_BK, deviation_BK, noise_BK).sigmoid_()
@@ -79,7 +80,7 @@ class _Drawn(torch.autograd.Function):
         by_deviation_BK = torch.addcmul(by_sum_BK.mul_(noise_BK), deviation_BK, share_B1)
         torch.mul(by_deviation_BK, deviation_BK, out=by_log_BK).sub_(share_B1)
         rounded_B2K = by_both_B2K.to(hidden_BH.dtype)
-        by_weights_KH = (rounded_B2K.t() @ hidden_BH).float().chunk(2)
+        by_weights_KH = torch.mm(rounded_B2K.t(), hidden_BH).float().chunk(2)
         by_biases_K = by_both_B2K.sum(0).chunk(2)
-        by_hidden_BH = (rounded_B2K @ weight_2KH).float()
+        by_hidden_BH = torch.mm(rounded_B2K, weight_2KH).float()
         return by_hidden_BH, *by_weights_KH, *by_biases_K, None, None, None

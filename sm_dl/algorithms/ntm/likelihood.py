@@ -123,7 +123,7 @@ class _Exponentials(NamedTuple):
 
     def scores(self, words: slice) -> Tensor:
         """Return the exponents, in powers of 2, shape (C, B)."""
-        scores_CB = self.weight_VK[words] @ self.topics_BK.t()
+        scores_CB = torch.mm(self.weight_VK[words], self.topics_BK.t())
         if self.added_V1 is None:
             return scores_CB
         return scores_CB.float() + self.added_V1[words]
@@ -163,7 +163,7 @@ class _Normaliser(NamedTuple):
         by_bias_V = torch.empty_like(self.usual_V1[:, 0])
         for words in self.exponentials.pieces():
             kept_CB = self.exponentials.of(words) if self.kept_CB is None else self.kept_CB
-            both_CL = (kept_CB @ scaled_BL).float()
+            both_CL = torch.mm(kept_CB, scaled_BL).float()
             others_CL, usual_C1 = others_VL[words], self.usual_V1[words]
             torch.addcmul(others_CL[:, :-1], both_CL[:, :-1], usual_C1, out=by_weight_VK[words])
             torch.addcmul(others_CL[:, -1], both_CL[:, -1], usual_C1[:, 0], out=by_bias_V[words])
@@ -203,7 +203,7 @@ def _added_up(
     parts_MB: list[Tensor] = []
     for words in pieces:
         kept_CB = exponentials.of(words)
-        parts_MB.append((beside_VM[words].t() @ kept_CB).float())
+        parts_MB.append(torch.mm(beside_VM[words].t(), kept_CB).float())
     sums_MB = parts_MB[0] if len(pieces) == 1 else torch.stack(parts_MB).sum(0)
     sum_B = sums_MB[num_topics:].sum(0)
     return _Normaliser(
@@ -218,7 +218,14 @@ def _added_up(
 
 def _beside(weight_VK: Tensor, usual_V1: Tensor) -> Tensor:
     """Return weight times usual, and in `NUM_SUMS` more columns usual, each word's in one of them."""
-    parts_VS = usual_V1.new_zeros(len(usual_V1), NUM_SUMS)
-    for part in range(NUM_SUMS):
-        parts_VS[part::NUM_SUMS, part] = usual_V1[part::NUM_SUMS, 0]
-    return torch.cat([weight_VK * usual_V1, parts_VS], 1)
+    num_words, num_topics = weight_VK.shape
+    rounds, more = divmod(num_words, NUM_SUMS)
+    beside_VM = weight_VK.new_empty(num_words, num_topics + NUM_SUMS)
+    torch.mul(weight_VK, usual_V1, out=beside_VM[:, :num_topics])
+    parts_VS = beside_VM[:, num_topics:].zero_()
+    # words 0 to 7 have columns 0 to 7, and so have the next eight
+    ends = num_words - more
+    diagonals = parts_VS[:ends].view(rounds, NUM_SUMS, NUM_SUMS).diagonal(dim1=1, dim2=2)
+    diagonals.copy_(usual_V1[:ends].view(rounds, NUM_SUMS))
+    parts_VS[ends:].diagonal().copy_(usual_V1[ends:, 0])
+    return beside_VM

@@ -48,7 +48,7 @@ class _Linear(torch.autograd.Function):
     ) -> Tensor:
         inputs_BI, weight_OI = inputs_BI.to(dtype), weight_OI.to(dtype)
         ctx.save_for_backward(inputs_BI, weight_OI)
-        return bias_O + inputs_BI @ weight_OI.t()  # float32 by promotion
+        return torch.mm(inputs_BI, weight_OI.t()).float().add_(bias_O)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # noqa: ANN401
@@ -56,8 +56,8 @@ class _Linear(torch.autograd.Function):
         inputs_BI, weight_OI = ctx.saved_tensors
         rounded_BO = gradient_BO.to(inputs_BI.dtype)
         return (
-            (rounded_BO @ weight_OI).float(),
-            (rounded_BO.t() @ inputs_BI).float(),
+            torch.mm(rounded_BO, weight_OI).float(),
+            torch.mm(rounded_BO.t(), inputs_BI).float(),
             gradient_BO.sum(0),
             None,
         )
