@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(given)
     launch.end_with_launcher()
     start_logging(quiet=machine.rank() > 0)
-    machine.prepare()
+    machine.prepare(is_training=True)
     known_paths = None if arguments.config else Paths.of_platform()
     is_owner = launch.owns_output()
     jobs: list[RawJob] = []

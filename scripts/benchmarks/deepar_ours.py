@@ -18,7 +18,7 @@ from typing import Any
 
 from sm_dl.engine import machine
 
-machine.prepare()  # as every door does, before torch is imported
+machine.prepare(is_training=True)  # as every door does, before torch is imported
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402

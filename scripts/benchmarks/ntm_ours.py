@@ -15,7 +15,7 @@ from ntm_versus import EPOCHS, NUM_TOPICS, NUM_UNITS, RATE, corpus
 
 from sm_dl.engine import machine
 
-machine.prepare()
+machine.prepare(is_training=True)
 
 from sm_dl.algorithms.ntm.batches import EpochBatches  # noqa: E402 - threads are set before torch
 from sm_dl.algorithms.ntm.documents import documents_from  # noqa: E402

@@ -17,7 +17,7 @@ import numpy as np
 
 from sm_dl.engine import machine
 
-machine.prepare()  # as every door does, before torch is imported
+machine.prepare(is_training=True)  # as every door does, before torch is imported
 
 from sm_dl.algorithms.object2vec.batches import EpochBatches, PairBatch  # noqa: E402 - threads are set before torch
 from sm_dl.algorithms.object2vec.data import Pairs, read_channel  # noqa: E402

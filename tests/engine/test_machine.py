@@ -77,6 +77,133 @@ def test_the_processes_of_a_host_share_its_processors(processes, threads, monkey
     )
 
 
+@pytest.fixture
+def quiet(tmp_path, monkeypatch):
+    """A machine of four processors on which this process alone runs, and two threads are wanted."""
+    statistics = tmp_path / "stat"
+    statistics.write_text("cpu  1 2 3 4\nprocs_running 1\nprocs_blocked 0\n")
+    thread = tmp_path / "task" / "7"
+    thread.mkdir(parents=True)
+    (thread / "stat").write_text("7 (python) (3) R 1 7 7 0 -1")
+    monkeypatch.setattr(machine, "KERNEL_STATISTICS", statistics)
+    monkeypatch.setattr(machine, "OWN_THREADS", tmp_path / "task")
+    monkeypatch.setattr(machine, "CGROUP_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(machine, "GPU_DRIVER", tmp_path / "nvidiactl")
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setenv(machine.THREADS_VARIABLE, "2")
+    monkeypatch.setattr(machine, "_keep_freed_memory", lambda: None)
+    for name in (*machine.WAIT_VARIABLES, "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "")  # so that it is restored
+        monkeypatch.delenv(name)
+    return statistics
+
+
+def waiting():
+    return {name: os.environ[name] for name in machine.WAIT_VARIABLES if name in os.environ}
+
+
+ASLEEP = {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
+@pytest.mark.usefixtures("quiet")
+def test_threads_of_a_training_wait_awake_where_nothing_else_runs():
+    machine.prepare(is_training=True)
+    assert waiting() == {}
+
+
+def test_one_thread_waits_for_nobody(quiet, monkeypatch, caplog):
+    quiet.write_text("procs_running 9\n")
+    monkeypatch.setenv(machine.THREADS_VARIABLE, "1")
+    machine.prepare(is_training=True)
+    assert (waiting(), caplog.messages) == (ASLEEP, [])
+
+
+@pytest.mark.parametrize(("running", "expected"), [(3, {}), (4, ASLEEP)])
+def test_neighbours_let_threads_sleep_once_they_want_the_same_processors(quiet, running, expected):
+    quiet.write_text(f"procs_running {running}\n")
+    machine.prepare(is_training=True)
+    assert waiting() == expected
+
+
+def test_threads_of_our_own_are_no_neighbours(quiet):
+    for number, state in ((8, "R"), (9, "S")):
+        other = machine.OWN_THREADS / str(number)
+        other.mkdir()
+        (other / "stat").write_text(f"{number} (python) {state} 1 7 7 0 -1")
+    quiet.write_text("procs_running 4\n")
+    machine.prepare(is_training=True)
+    assert waiting() == {}
+
+
+def test_what_runs_for_a_moment_is_no_neighbour(quiet, monkeypatch):
+    quiet.write_text("procs_running 9\n")
+    monkeypatch.setattr(
+        machine.time, "sleep", lambda s: s and quiet.write_text("procs_running 1\n")
+    )
+    machine.prepare(is_training=True)
+    assert waiting() == {}
+
+
+@pytest.mark.parametrize("text", [None, "cpu  1 2 3 4\n"])
+def test_threads_sleep_where_nobody_can_tell(quiet, text):
+    quiet.unlink()
+    if text is not None:
+        quiet.write_text(text)
+    machine.prepare(is_training=True)
+    assert waiting() == ASLEEP
+
+
+@pytest.mark.usefixtures("quiet")
+def test_threads_of_a_server_sleep():
+    machine.prepare()
+    assert waiting() == ASLEEP
+
+
+@pytest.mark.usefixtures("quiet")
+def test_threads_sleep_where_their_waiting_takes_from_a_quota(tmp_path):
+    (tmp_path / "cpu.max").write_text("200000 100000\n")
+    machine.prepare(is_training=True)
+    assert waiting() == ASLEEP
+
+
+@pytest.mark.usefixtures("quiet")
+def test_threads_sleep_where_a_gpu_computes_and_others_decode(tmp_path):
+    (tmp_path / "nvidiactl").touch()
+    machine.prepare(is_training=True)
+    assert waiting() == ASLEEP
+
+
+@pytest.mark.usefixtures("quiet")
+def test_threads_of_several_processes_sleep(monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    machine.prepare(is_training=True)
+    assert waiting() == ASLEEP
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("name", machine.WAIT_VARIABLES)
+def test_the_user_s_own_way_to_wait_wins(name, monkeypatch):
+    monkeypatch.setenv(name, "0")
+    machine.prepare()
+    assert waiting() == {name: "0"}
+
+
+def test_a_busy_processor_is_seen():
+    code = "print(1, flush=True)\nwhile True: pass"
+    neighbours = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        for _ in range(os.cpu_count() or 1)
+    ]
+    try:
+        for one in neighbours:
+            assert one.stdout.readline()
+        assert not machine._has_room_for(1)
+    finally:
+        for one in neighbours:
+            one.kill()
+            one.communicate()
+
+
 @pytest.mark.parametrize("text", ["-1", "soon", "1e3", "nan", "0.5"])
 def test_a_time_that_is_no_number_of_seconds_is_refused(text):
     with pytest.raises(UserError, match=r"environment variable WAIT_S: expected seconds >= 1; got"):
