@@ -29,6 +29,7 @@ from sm_dl.algorithms.ip_insights.training import build_network
 from sm_dl.engine.denormals import denormals_as_zero
 from sm_dl.engine.losses import sums_of
 from sm_dl.engine.place import Place, address
+from sm_dl.engine.strategy import hardware
 from sm_dl.engine.updates import optimizer_of, size_of_gradients
 from sm_dl.job.job import ChannelSource, Hosts
 
@@ -70,13 +71,15 @@ def ours(table: Table, settings: IPInsightsHyperparameters) -> Callable[[int], f
     module.on_fit_start()
     optimizer, schedule, _ = optimizer_of(module)
     batches = iter(EpochBatches(table, settings)(Place(0)))
+    is_bf16 = hardware().has_bf16  # what `precision: auto` takes
 
     def run(num_steps: int) -> float:
         started = time.perf_counter()
         with denormals_as_zero():
             for step in range(num_steps):  # what `sm_dl.engine.run.Run` does for a batch
                 torch.manual_seed(address(settings.seed, 0, step, 0))
-                loss = module.training_step(next(batches), step)
+                with torch.autocast("cpu", enabled=is_bf16):
+                    loss = module.training_step(next(batches), step)
                 sums = sums_of(loss)
                 optimizer.zero_grad()
                 mean = loss["total"] / sums[1].clamp_min(1.0).to(loss["total"].dtype)

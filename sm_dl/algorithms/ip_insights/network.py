@@ -26,6 +26,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sm_dl.nn.mixed import linear, product_type
+
 ENCODER_VERSION = 1
 PREFIX_BITS = (6, 8, 11, 14, 16, 20, 24, 32)
 EXACT_BITS, HASHED_BITS = 16, 20
@@ -128,8 +130,13 @@ class AddressEncoder(nn.Module):
             width = shape.vector_dim
         self.layers = nn.Sequential(*layers, nn.Linear(width, shape.vector_dim))
 
-    def forward(self, address_A: Tensor) -> Tensor:
-        """Return the vectors, shape (A, V), of addresses given as integers."""
+    def forward(self, address_A: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return the vectors, shape (A, V), of addresses given as integers.
+
+        Args:
+            address_A: The addresses.
+            dtype: Of the factors of the layers' products; all else is float32.
+        """
         features_APD = functional.embedding(prefix_rows(address_A), self.prefixes, sparse=True)
         features = features_APD.flatten(1)
         # the first layer on (features, signs), in two products: to join them takes longer
@@ -137,9 +144,12 @@ class AddressEncoder(nn.Module):
         assert isinstance(first, nn.Linear)  # noqa: S101 - for the type checker
         width = features.shape[1]
         signed = functional.linear(address_signs(address_A), first.weight[:, width:], first.bias)
-        vectors = torch.addmm(signed, features, first.weight[:, :width].T)
+        vectors = linear(features, first.weight[:, :width], signed, dtype)
         for layer in others:
-            vectors = layer(vectors)
+            if isinstance(layer, nn.Linear):
+                vectors = linear(vectors, layer.weight, layer.bias, dtype)
+            else:
+                vectors = layer(vectors)
         return vectors
 
 
@@ -156,10 +166,15 @@ class IPInsightsNetwork(nn.Module):
 
     def forward(self, batch: PairBatch) -> Tensor:
         """Return scores, shape (B, 1 + S + R): the observed pair's first, then the negatives'."""
+        dtype = product_type(batch.row_B.device)
+        with torch.autocast(batch.row_B.device.type, enabled=False):
+            return self._scores(batch, dtype)
+
+    def _scores(self, batch: PairBatch, dtype: torch.dtype) -> Tensor:
         num_pairs, num_random = batch.random_BR.shape
         entity_BV = self.entity_vectors(batch.row_B)
         every = torch.cat([batch.address_A, batch.random_BR.flatten()])
-        vector_AV = self.encoder(every)
+        vector_AV = self.encoder(every, dtype)
         real_BV = vector_AV.index_select(0, batch.place_B)
         random_BRV = vector_AV[len(batch.address_A) :].view(
             num_pairs, num_random, self.shape.vector_dim

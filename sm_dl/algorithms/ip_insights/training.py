@@ -22,7 +22,7 @@ from sm_dl.data.bad_records import BadRecords
 from sm_dl.engine import fit as engine
 from sm_dl.engine import machine
 from sm_dl.engine.denormals import denormals_as_zero
-from sm_dl.engine.strategy import Plan, plan_of
+from sm_dl.engine.strategy import LightningPrecision, Plan, hardware, plan_of
 from sm_dl.files import beside_the_model
 from sm_dl.job import stop
 from sm_dl.job.job import Job
@@ -40,7 +40,7 @@ def fit(job: Job[IPInsightsHyperparameters]) -> None:
         UserError: A channel does not hold what IP Insights reads; file and line are named.
     """
     hyperparameters = job.hyperparameters
-    layout = plan_of(job, ALGORITHM.placement)
+    layout = layout_of(job)
     bad = BadRecords(hyperparameters.max_bad_records)
     faults.reach("read")
     tables = {
@@ -87,6 +87,14 @@ def fit(job: Job[IPInsightsHyperparameters]) -> None:
         with beside_the_model(job.paths.extras):
             write_scores(scored, job.paths.extras)
     write_report_data(report_of(job, result, tables["train"], scored, bad), job.paths.report)
+
+
+def layout_of(job: Job[IPInsightsHyperparameters]) -> Plan:
+    """Return devices and precision: bfloat16 on a CPU that has it, float32 elsewhere."""
+    here = hardware()
+    is_faster = here.has_bf16 and here.num_gpus == 0  # on GPUs that has not been measured
+    best: LightningPrecision = "bf16-mixed" if is_faster else "32-true"
+    return plan_of(job, ALGORITHM.placement, auto_precision=best)
 
 
 def _sharing(job: Job[IPInsightsHyperparameters], layout: Plan) -> Sharing:

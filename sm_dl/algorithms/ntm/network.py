@@ -26,7 +26,7 @@ from torch.nn import functional
 from sm_dl.algorithms.ntm.bags import Bags, ByWord, bag_product, by_word
 from sm_dl.algorithms.ntm.code import drawn
 from sm_dl.algorithms.ntm.likelihood import negative_log_likelihood
-from sm_dl.algorithms.ntm.mixed import linear, product_type
+from sm_dl.nn.mixed import linear, product_type
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,

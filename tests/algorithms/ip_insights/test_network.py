@@ -65,6 +65,20 @@ def test_scores_are_inner_products_of_the_observed_the_shuffled_and_the_random_p
     torch.testing.assert_close(network(batch), torch.tensor(expected))
 
 
+def test_in_mixed_precision_scores_are_float32_and_nearly_the_same(network, batch):
+    with torch.no_grad():
+        network.entities.mul_(100)  # as after training: scores of some tens
+    exact = network(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = network(batch)
+    assert mixed.dtype == torch.float32
+    assert not torch.equal(mixed, exact)
+    torch.testing.assert_close(mixed, exact, rtol=0, atol=0.02 * exact.abs().max().item())
+    mixed.sum().backward()
+    assert network.entities.grad.is_sparse
+    assert {one.grad.dtype for one in network.parameters()} == {torch.float32}
+
+
 def test_exact_prefixes_have_rows_of_their_own():
     for column, bits in enumerate(EXACT_PREFIXES):
         every = prefix_rows(torch.arange(1 << bits) << (32 - bits))[:, column]

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from sm_dl.algorithms.ip_insights import training
 from sm_dl.algorithms.ip_insights.artifact import load
 from sm_dl.algorithms.ip_insights.training import fit
+from sm_dl.engine import strategy
+from sm_dl.engine.strategy import Hardware
 from sm_dl.errors import UserError
 from sm_dl.job.job import ChannelSource, Job
 from sm_dl.job.paths import Paths
@@ -47,6 +50,24 @@ def scored(paths: Paths) -> dict:
 
 def report(paths: Paths) -> dict:
     return json.loads((paths.report / "report.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("hardware", "precision"),
+    [
+        (Hardware(0, has_bf16=True), "bf16-mixed"),
+        (Hardware(0, has_bf16=False), "32-true"),
+        (Hardware(1, has_bf16=True), "32-true"),
+    ],
+)
+def test_precision_auto_is_bfloat16_where_that_was_measured(
+    channels, make_hyperparameters, monkeypatch, tmp_path, hardware, precision
+):
+    monkeypatch.setattr(training, "hardware", lambda: hardware)
+    monkeypatch.setattr(strategy, "hardware", lambda: hardware)
+    job = Job("ip_insights", make_hyperparameters(), channels, Paths(tmp_path))
+    layout = training.layout_of(job)
+    assert (layout.accelerator == "cuda", layout.precision) == (hardware.num_gpus > 0, precision)
 
 
 def test_a_job_of_one_channel_leaves_a_model_and_a_page_without_scores(train):
@@ -189,7 +210,10 @@ def test_two_processes_train_the_model_of_one(tmp_path):
     weights = []
     for devices in (1, 2):
         command = [sys.executable, "-m", "sm_dl", "train", "--config", str(config)]
-        for setting in (f"output={tmp_path}/{devices}", f"resources.devices={devices}"):
+        for setting in (
+            f"output={tmp_path}/{devices}", f"resources.devices={devices}",
+            "resources.precision=32-true",  # bfloat16 would round gradients of parts of a batch
+        ):  # fmt: skip
             command += ["--set", setting]
         done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

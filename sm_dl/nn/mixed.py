@@ -4,14 +4,13 @@ Autocast rounds weights, biases and results too and gives each cast a node of th
 hundred units take as long for that as for their products. Here biases are added in float32, and what
 stands between two layers is float32, too: on a CPU its functions are faster than bfloat16's.
 
-Shape letters in this file: B = documents, I = inputs, O = outputs.
+Shape letters in this file: B = rows of a batch, I = inputs, O = outputs.
 """
 
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 
 def product_type(device: torch.device) -> torch.dtype:
@@ -22,18 +21,18 @@ def product_type(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-def linear(inputs_BI: Tensor, weight_OI: Tensor, bias_O: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return inputs times weight plus bias, shape (B, O), float32.
+def linear(inputs_BI: Tensor, weight_OI: Tensor, added: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return inputs times weight plus what is added, shape (B, O), float32.
 
     Args:
         inputs_BI: float32.
         weight_OI: float32.
-        bias_O: float32.
+        added: A bias, shape (O,), or another term, shape (B, O); float32.
         dtype: Of the factors of the product and of both its gradients.
     """
     if dtype == inputs_BI.dtype:
-        return functional.linear(inputs_BI, weight_OI, bias_O)
-    outputs: Tensor = _Linear.apply(inputs_BI, weight_OI, bias_O, dtype)
+        return torch.addmm(added, inputs_BI, weight_OI.t())
+    outputs: Tensor = _Linear.apply(inputs_BI, weight_OI, added, dtype)
     return outputs
 
 
@@ -43,12 +42,13 @@ class _Linear(torch.autograd.Function):
         ctx: Any,  # noqa: ANN401 - torch's own
         inputs_BI: Tensor,
         weight_OI: Tensor,
-        bias_O: Tensor,
+        added: Tensor,
         dtype: torch.dtype,
     ) -> Tensor:
         inputs_BI, weight_OI = inputs_BI.to(dtype), weight_OI.to(dtype)
         ctx.save_for_backward(inputs_BI, weight_OI)
-        return torch.mm(inputs_BI, weight_OI.t()).float().add_(bias_O)
+        ctx.is_bias = added.ndim == 1
+        return torch.mm(inputs_BI, weight_OI.t()).float().add_(added)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # noqa: ANN401
@@ -58,6 +58,6 @@ class _Linear(torch.autograd.Function):
         return (
             torch.mm(rounded_BO, weight_OI).float(),
             torch.mm(rounded_BO.t(), inputs_BI).float(),
-            gradient_BO.sum(0),
+            gradient_BO.sum(0) if ctx.is_bias else gradient_BO,
             None,
         )
