@@ -17,11 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 WAYS = {"asleep": "PASSIVE", "awake": "ACTIVE"}
-SPEED = re.compile(r"#throughput_metric: .* train throughput=(\S+) records/second")
+SPEEDS = (
+    re.compile(r"#throughput_metric: .* train throughput=(\S+) records/second"),
+    re.compile(r"Speed: (\S+) samples/sec"),
+)
 
 
 def speed_of(config: Path, policy: str, settings: list[str]) -> float:
-    """Return the median over a job's epochs, the first, which warms up, left out if there are more."""
+    """Return the median of what a job tells, without the first, when it warms up, if there are more."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "sm_dl", "train", "--config", str(config)]
         for setting in (*settings, f"output={folder}/run"):
@@ -32,7 +35,8 @@ def speed_of(config: Path, policy: str, settings: list[str]) -> float:
         )  # fmt: skip
     if run.returncode:
         raise SystemExit(run.stdout + run.stderr)
-    speeds = [float(found) for found in SPEED.findall(run.stdout + run.stderr)]
+    found = [one.findall(run.stdout + run.stderr) for one in SPEEDS]
+    speeds = [float(speed) for speed in next(filter(None, found))]
     return statistics.median(speeds[1:] or speeds)
 
 

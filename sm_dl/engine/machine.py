@@ -104,10 +104,10 @@ def _share_of_cpus() -> int:
 def _let_threads_wait(*, is_training: bool) -> None:
     """Let threads wait for each other's operations awake, as torch by itself has it, or asleep.
 
-    To wake one takes some 50 us, and there are dozens of operations in a small step: jobs of DeepAR,
-    IP Insights and images took 1.3 to 1.7 times as long asleep. But who waits awake for a thread that
-    waits for a processor keeps it from getting one: beside a busy neighbour the same jobs took up to
-    2.3 times as long awake (scripts/benchmarks/RESULTS.md).
+    To wake one takes some 50 us, and there are dozens of operations in a small step: four algorithms
+    trained 1.1 to 2.2 times as fast awake. But who waits awake for a thread that waits for a processor
+    keeps it from getting one: beside a busy neighbour three of them came to a third or half of their
+    speed asleep (scripts/benchmarks/RESULTS.md).
     """
     text = os.environ[THREADS_VARIABLE]
     num_threads = int(text) if text.isdecimal() else num_cpus()
