@@ -113,7 +113,7 @@ def _let_threads_wait(*, is_training: bool) -> None:
     num_threads = int(text) if text.isdecimal() else num_cpus()
     # beside a GPU processors read and decode; of a quota waiting takes its part
     has_others_of_ours = processes_of_host() > 1 or GPU_DRIVER.exists() or _quota() is not None
-    if not is_training or num_threads == 1 or has_others_of_ours:
+    if not is_training or not 1 < num_threads <= num_cpus() or has_others_of_ours:
         os.environ[WAIT_VARIABLES[0]] = ASLEEP
     elif not _has_room_for(num_threads):
         os.environ[WAIT_VARIABLES[0]] = ASLEEP

@@ -90,6 +90,7 @@ def quiet(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "CGROUP_QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(machine, "GPU_DRIVER", tmp_path / "nvidiactl")
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(machine, "num_cpus", lambda: 4)
     monkeypatch.setenv(machine.THREADS_VARIABLE, "2")
     monkeypatch.setattr(machine, "_keep_freed_memory", lambda: None)
     for name in (*machine.WAIT_VARIABLES, "LOCAL_WORLD_SIZE"):
@@ -111,9 +112,12 @@ def test_threads_of_a_training_wait_awake_where_nothing_else_runs():
     assert waiting() == {}
 
 
-def test_one_thread_waits_for_nobody(quiet, monkeypatch, caplog):
+@pytest.mark.parametrize("num_threads", ["1", "5"])
+def test_one_thread_waits_for_nobody_and_too_many_for_each_other(
+    quiet, monkeypatch, caplog, num_threads
+):
     quiet.write_text("procs_running 9\n")
-    monkeypatch.setenv(machine.THREADS_VARIABLE, "1")
+    monkeypatch.setenv(machine.THREADS_VARIABLE, num_threads)
     machine.prepare(is_training=True)
     assert (waiting(), caplog.messages) == (ASLEEP, [])
 
@@ -133,6 +137,13 @@ def test_threads_of_our_own_are_no_neighbours(quiet):
     quiet.write_text("procs_running 4\n")
     machine.prepare(is_training=True)
     assert waiting() == {}
+
+
+def test_a_number_of_threads_that_is_none_is_left_to_openmp(quiet, monkeypatch):
+    monkeypatch.setenv(machine.THREADS_VARIABLE, "2,1")
+    quiet.write_text("procs_running 2\n")
+    machine.prepare(is_training=True)
+    assert waiting() == ASLEEP  # as many as there are processors are assumed
 
 
 def test_what_runs_for_a_moment_is_no_neighbour(quiet, monkeypatch):
