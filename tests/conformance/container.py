@@ -93,10 +93,6 @@ class Running:
     def wait(self, timeout_s: float = 240) -> int:
         return self.process.wait(timeout=timeout_s)
 
-    def wait_for(self, text: str, timeout_s: float = 120) -> None:
-        """Return once the log has the text."""
-        self.wait_until(lambda: text in self.log, timeout_s)
-
     def wait_until(self, condition: Callable[[], bool], timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():

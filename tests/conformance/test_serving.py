@@ -35,6 +35,15 @@ def _post(client: httpx.Client, body: bytes, **headers: str) -> httpx.Response:
     return client.post("/invocations", content=body, headers=named)
 
 
+def _bare(kind: str) -> str:
+    """Return a type without its parameters, which ask for something and do not come back."""
+    return kind.partition(";")[0]
+
+
+def _type_of(answer: httpx.Response) -> str:
+    return _bare(answer.headers["content-type"])
+
+
 def test_ping_answers_200_with_an_empty_body_within_two_seconds(client: httpx.Client) -> None:
     started = time.monotonic()
     answer = client.get("/ping")
@@ -49,7 +58,7 @@ def test_every_content_type_is_answered_200(client: httpx.Client, job: SmallJob)
 
 
 def test_every_content_type_has_a_request_to_test(predictor: Predictor, job: SmallJob) -> None:
-    assert set(predictor.request_types) == {kind for kind, _ in job.requests}
+    assert {_bare(kind) for kind, _ in job.requests} == set(predictor.request_types)
 
 
 def test_every_accept_gets_the_type_it_asked_for(
@@ -58,7 +67,7 @@ def test_every_accept_gets_the_type_it_asked_for(
     for kind, body in job.requests:
         for accept in predictor.answer_types:
             answer = _post(client, body, content_type=kind, accept=accept)
-            assert (answer.status_code, answer.headers["content-type"]) == (200, accept)
+            assert (answer.status_code, _type_of(answer)) == (200, _bare(accept))
 
 
 @pytest.mark.parametrize("spelling", ["{}; charset=utf-8", "{} ;unheard=of", "upper"])
@@ -149,7 +158,7 @@ def test_the_default_accept_stands_in_for_a_missing_one(
     wanted = predictor.answer_types[-1]
     with container.serving(finished.root, SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT=wanted) as client:
         types = [
-            _post(client, body, content_type=kind, **accept).headers["content-type"]
+            _type_of(_post(client, body, content_type=kind, **accept))
             for accept in ({}, {"accept": "*/*"})
         ]
-    assert types == [wanted, wanted]
+    assert types == [_bare(wanted)] * 2
