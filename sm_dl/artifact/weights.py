@@ -14,6 +14,8 @@ from sm_dl.errors import PlatformError, UserError
 from sm_dl.files import renamed_when_done
 
 FILE_NAME = "weights.safetensors"
+LEFTOVERS = ".tmp" + 6 * "[0-9A-Za-z]"
+"""Files that safetensors writes beside the one it was given, and renames; of a killed process they stay."""
 
 
 def write_weights(folder: Path, network: nn.Module) -> None:
@@ -35,11 +37,13 @@ def write_weights(folder: Path, network: nn.Module) -> None:
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write CPU tensors to a file.
+    """Write CPU tensors to a file; what a killed process left of one in its folder is removed.
 
     Raises:
         OSError: The disk does not take it.
     """
+    for leftover in path.parent.glob(LEFTOVERS):
+        leftover.unlink(missing_ok=True)
     try:
         save_file(dict(tensors), path, None if metadata is None else dict(metadata))
     except safetensors.SafetensorError as error:  # its text ends in the system's error number

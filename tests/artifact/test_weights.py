@@ -2,6 +2,8 @@
 
 import pickle
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sm_dl.artifact.weights import FILE_NAME, read_weights, write_weights
+from sm_dl.artifact.weights import FILE_NAME, read_weights, write_tensors, write_weights
 from sm_dl.errors import PlatformError, UserError
 
 
@@ -230,3 +232,34 @@ def test_no_room_for_new_weights_keeps_the_old(half_written: Path) -> None:
 
 def test_no_room_for_new_weights_leaves_no_part_behind(half_written: Path) -> None:
     assert [path.name for path in half_written.iterdir()] == [FILE_NAME]
+
+
+KILLED_IN_WRITING = """
+import os, sys, threading
+from pathlib import Path
+import torch
+from sm_dl.artifact.weights import write_tensors
+path = Path(sys.argv[1])
+tensors = {"a": torch.zeros(1 << 26)}
+writer = threading.Thread(target=write_tensors, args=(path, tensors), daemon=True)
+writer.start()
+while writer.is_alive() and not any(path.parent.iterdir()):
+    pass
+os._exit(9)
+"""
+
+
+def test_what_a_process_killed_in_writing_left_goes_with_the_next_file(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    command = [sys.executable, "-c", KILLED_IN_WRITING, str(path)]
+    assert subprocess.run(command, check=False).returncode == 9
+    (tmp_path / ".tmp_of_others").touch()
+    write_tensors(path, {"a": torch.ones(2)})
+    assert {one.name for one in tmp_path.iterdir()} == {".tmp_of_others", path.name}
+
+
+def test_leftovers_have_the_names_that_the_writer_gives(tmp_path):
+    for name in (".tmpNgIYLu", ".tmp0a1B2c"):
+        (tmp_path / name).touch()
+    write_tensors(tmp_path / "weights.safetensors", {"a": torch.ones(2)})
+    assert [one.name for one in tmp_path.iterdir()] == ["weights.safetensors"]
