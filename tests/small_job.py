@@ -24,6 +24,9 @@ class SmallJob:
     """Content types and bodies whose answers do not depend on chance."""
     silent_metrics: frozenset[str] = field(default_factory=frozenset)
     """Registered metrics that this job does not print."""
+    several_epochs: int = 80
+    """So many that a second checkpoint comes before their end; more where one is large, as they may take
+    2 % of the time."""
 
     def write_yaml(self, folder: Path, output: Path) -> Path:
         """Write the job as a config file and return its path."""

@@ -40,10 +40,6 @@ def _bare(kind: str) -> str:
     return kind.partition(";")[0]
 
 
-def _type_of(answer: httpx.Response) -> str:
-    return _bare(answer.headers["content-type"])
-
-
 def test_ping_answers_200_with_an_empty_body_within_two_seconds(client: httpx.Client) -> None:
     started = time.monotonic()
     answer = client.get("/ping")
@@ -67,7 +63,7 @@ def test_every_accept_gets_the_type_it_asked_for(
     for kind, body in job.requests:
         for accept in predictor.answer_types:
             answer = _post(client, body, content_type=kind, accept=accept)
-            assert (answer.status_code, _type_of(answer)) == (200, _bare(accept))
+            assert (answer.status_code, answer.headers["content-type"]) == (200, _bare(accept))
 
 
 @pytest.mark.parametrize("spelling", ["{}; charset=utf-8", "{} ;unheard=of", "upper"])
@@ -158,7 +154,7 @@ def test_the_default_accept_stands_in_for_a_missing_one(
     wanted = predictor.answer_types[-1]
     with container.serving(finished.root, SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT=wanted) as client:
         types = [
-            _type_of(_post(client, body, content_type=kind, **accept))
+            _post(client, body, content_type=kind, **accept).headers["content-type"]
             for accept in ({}, {"accept": "*/*"})
         ]
     assert types == [_bare(wanted)] * 2

@@ -42,6 +42,7 @@ SMALL_JOB = SmallJob(
         "shuffled_negative_sampling_rate": 1,
     },
     epochs_name="epochs",
+    several_epochs=600,  # the table of prefixes has a million rows whatever the log
     write_channels=_write,
     requests=(
         ("text/csv", '"Zoë, ""root""", 20.0.3.4\nuser_2,22.10.1.1\n'.encode()),
