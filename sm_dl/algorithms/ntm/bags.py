@@ -6,8 +6,8 @@ word of a document and how often it occurs there.
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn import functional
 
@@ -43,8 +43,6 @@ class Bags(NamedTuple):
     """Word of each entry."""
     counts_W: Tensor
     """How often it occurs, float32."""
-    rows_W: Tensor
-    """Document of each entry."""
     starts_B: Tensor
     """First entry of each document, and behind the last one the number of entries."""
     lengths_B: Tensor
@@ -59,6 +57,12 @@ class Bags(NamedTuple):
         """Return B."""
         return len(self.lengths_B)
 
+    def rows_W(self) -> Tensor:  # noqa: N802 - a shape letter
+        """Return the document of each entry."""
+        starts_B = self.starts_B
+        numbers = torch.arange(self.num_documents, dtype=starts_B.dtype, device=starts_B.device)
+        return torch.repeat_interleave(numbers, starts_B.diff(), output_size=len(self.words_W))
+
     def to(self, device: torch.device) -> "Bags":
         """Return the batch on a device."""
         return Bags._make(None if part is None else part.to(device) for part in self)
@@ -68,28 +72,23 @@ def by_word(bags: Bags, num_words: int) -> ByWord:
     """Return the entries of a batch by word, which gradients of matrices with a row a word ask for."""
     if bags.entries is not None:
         return bags.entries
-    if bags.words_W.device.type == "cpu":
-        return _by_word_on_cpu(bags, num_words)
+    if bags.words_W.device.type != "cpu":
+        return sorted_by_word(bags, num_words)
+    matrix = csr_array(
+        (bags.counts_W.numpy(), bags.words_W.numpy(), bags.starts_B.numpy()),
+        shape=(bags.num_documents, num_words),
+    ).tocsc()
+    return ByWord(*map(torch.from_numpy, (matrix.indices, matrix.data, matrix.indptr)))
+
+
+def sorted_by_word(bags: Bags, num_words: int) -> ByWord:
+    """Return the same on whatever device."""
     order_W = torch.argsort(bags.words_W, stable=True)
     times_V = torch.bincount(bags.words_W, minlength=num_words)
     return ByWord(
-        bags.rows_W.index_select(0, order_W),
+        bags.rows_W().index_select(0, order_W),
         bags.counts_W.index_select(0, order_W),
         functional.pad(torch.cumsum(times_V, 0, dtype=bags.starts_B.dtype), (1, 0)),
-    )
-
-
-def _by_word_on_cpu(bags: Bags, num_words: int) -> ByWord:
-    """Return the same: NumPy sorts numbers of 16 bits by their digits, and starts sooner."""
-    words_W = bags.words_W.numpy()
-    keys_W = words_W.astype(np.uint16) if num_words <= 1 << 16 else words_W
-    order_W = keys_W.argsort(kind="stable")
-    starts_V = np.zeros(num_words + 1, dtype=bags.starts_B.numpy().dtype)
-    np.bincount(words_W, minlength=num_words).cumsum(out=starts_V[1:])
-    return ByWord(
-        torch.from_numpy(bags.rows_W.numpy().take(order_W)),
-        torch.from_numpy(bags.counts_W.numpy().take(order_W)),
-        torch.from_numpy(starts_V),
     )
 
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from sm_dl.algorithms.ntm.bags import Bags
-from sm_dl.algorithms.ntm.documents import Documents, Shelf
+from sm_dl.algorithms.ntm.documents import Documents
+from sm_dl.algorithms.ntm.shelf import Shelf
 from sm_dl.data.shard import record_at, refuse_empty_shares
 from sm_dl.engine.gathering import numbers_of_all
 from sm_dl.engine.place import Place

@@ -7,8 +7,9 @@ import numpy.typing as npt
 import torch
 
 from sm_dl.algorithms.ntm import codec
-from sm_dl.algorithms.ntm.documents import Documents, bags_of, joined
+from sm_dl.algorithms.ntm.documents import Documents, joined
 from sm_dl.algorithms.ntm.network import NTMNetwork
+from sm_dl.algorithms.ntm.shelf import bags_of
 from sm_dl.content_types import CSV, JSON, MediaType
 
 NUMBERS_AT_ONCE = 1 << 24

@@ -8,9 +8,10 @@ import numpy.typing as npt
 import torch
 
 from sm_dl.algorithms.ntm.bags import Bags
-from sm_dl.algorithms.ntm.documents import Documents, Shelf
+from sm_dl.algorithms.ntm.documents import Documents
 from sm_dl.algorithms.ntm.narration import log_scoring, log_terms, perplexity
 from sm_dl.algorithms.ntm.network import NTMNetwork
+from sm_dl.algorithms.ntm.shelf import Shelf
 from sm_dl.contract.metrics import MetricLog
 from sm_dl.engine.losses import LOSS
 from sm_dl.engine.place import address

@@ -6,8 +6,9 @@ import torch
 
 from sm_dl.algorithms.ntm import likelihood
 from sm_dl.algorithms.ntm.bags import bag_product
-from sm_dl.algorithms.ntm.documents import bags_of, documents_from
+from sm_dl.algorithms.ntm.documents import documents_from
 from sm_dl.algorithms.ntm.likelihood import negative_log_likelihood
+from sm_dl.algorithms.ntm.shelf import bags_of
 
 NUM_WORDS, NUM_TOPICS = 40, 5
 
@@ -21,7 +22,7 @@ def bags(seed=0, sizes=(6, 0, 3, 11, 1), num_words=NUM_WORDS):
 
 def dense(batch, num_words=NUM_WORDS):
     matrix = torch.zeros(batch.num_documents, num_words)
-    matrix[batch.rows_W, batch.words_W] = batch.counts_W
+    matrix[batch.rows_W(), batch.words_W] = batch.counts_W
     return matrix
 
 

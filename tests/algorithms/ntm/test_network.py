@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from sm_dl.algorithms.ntm.documents import Shelf, bags_of, documents_from
+from sm_dl.algorithms.ntm.documents import documents_from
 from sm_dl.algorithms.ntm.network import NetworkShape, NTMNetwork
+from sm_dl.algorithms.ntm.shelf import Shelf, bags_of
 
 NUM_WORDS, NUM_TOPICS = 30, 4
 
@@ -27,7 +28,7 @@ def documents(seed=0, sizes=(5, 9, 1, 20)):
 
 def dense(bags):
     matrix = torch.zeros(bags.num_documents, NUM_WORDS)
-    matrix[bags.rows_W, bags.words_W] = bags.counts_W
+    matrix[bags.rows_W(), bags.words_W] = bags.counts_W
     return matrix
 
 
