@@ -17,6 +17,7 @@ L = K and one more.
 """
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -29,6 +30,8 @@ SCORES_AT_ONCE = 1 << 23
 NUM_SUMS = 8
 """The normaliser is added up in parts, each rounded to bfloat16: so many round it three times less. The
 documents of a young model have all but one normaliser, so that roundings of one part would not cancel."""
+SHORTEST_SUM = 1 << 10
+"""Words that are worth a part of the sum over them."""
 WIDEST_BIAS, LARGEST_SUM = 30.0, 1e15
 """Beyond them exponentials are not taken apart, but of what is left below the largest score."""
 LOG2_E = 1 / math.log(2)
@@ -203,7 +206,7 @@ def _added_up(
     parts_MB: list[Tensor] = []
     for words in pieces:
         kept_CB = exponentials.of(words)
-        parts_MB.append(torch.mm(beside_VM[words].t(), kept_CB).float())
+        parts_MB.append(_product_over_words(beside_VM[words], kept_CB))
     sums_MB = parts_MB[0] if len(pieces) == 1 else torch.stack(parts_MB).sum(0)
     sum_B = sums_MB[num_topics:].sum(0)
     return _Normaliser(
@@ -216,16 +219,33 @@ def _added_up(
     )
 
 
+def _product_over_words(one_CM: Tensor, other_CB: Tensor) -> Tensor:
+    """Return the product of one, transposed, with the other, float32.
+
+    A processor's threads share a small result badly and a long sum well: each adds up words of its own.
+    """
+    num_threads = torch.get_num_threads()
+    width = len(one_CM) // num_threads
+    if one_CM.device.type != "cpu" or num_threads == 1 or width < SHORTEST_SUM:
+        return torch.mm(one_CM.t(), other_CB).float()
+    ends = width * num_threads
+    parts = torch.bmm(
+        one_CM[:ends].view(num_threads, width, -1).transpose(1, 2),
+        other_CB[:ends].view(num_threads, width, -1),
+    ).float()
+    total = parts.sum(0)
+    if ends < len(one_CM):
+        total += torch.mm(one_CM[ends:].t(), other_CB[ends:])
+    return total
+
+
 def _beside(weight_VK: Tensor, usual_V1: Tensor) -> Tensor:
     """Return weight times usual, and in `NUM_SUMS` more columns usual, each word's in one of them."""
-    num_words, num_topics = weight_VK.shape
-    rounds, more = divmod(num_words, NUM_SUMS)
-    beside_VM = weight_VK.new_empty(num_words, num_topics + NUM_SUMS)
-    torch.mul(weight_VK, usual_V1, out=beside_VM[:, :num_topics])
-    parts_VS = beside_VM[:, num_topics:].zero_()
-    # words 0 to 7 have columns 0 to 7, and so have the next eight
-    ends = num_words - more
-    diagonals = parts_VS[:ends].view(rounds, NUM_SUMS, NUM_SUMS).diagonal(dim1=1, dim2=2)
-    diagonals.copy_(usual_V1[:ends].view(rounds, NUM_SUMS))
-    parts_VS[ends:].diagonal().copy_(usual_V1[ends:, 0])
-    return beside_VM
+    return torch.cat([weight_VK, _columns(len(weight_VK), weight_VK.device)], 1).mul_(usual_V1)
+
+
+@lru_cache(maxsize=1)
+def _columns(num_words: int, device: torch.device) -> Tensor:
+    """Return 1 in each word's column and 0 in the others: words 0 to 7 have columns 0 to 7, and so on."""
+    rounds = -(-num_words // NUM_SUMS)
+    return torch.eye(NUM_SUMS, device=device).repeat(rounds, 1)[:num_words]

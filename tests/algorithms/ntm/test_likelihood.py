@@ -47,15 +47,25 @@ def both(batch, scale=1.0, dtype=torch.float32, factor=3):
 
 @pytest.mark.parametrize("at_once", [1 << 23, 5 * 13, 5 * NUM_WORDS, 1])
 @pytest.mark.parametrize("scale", [0.1, 1.0, 20.0])
-def test_the_loss_and_its_gradients_are_those_of_a_dense_softmax(monkeypatch, at_once, scale):
+@pytest.mark.parametrize("num_threads", [1, 2, 3])
+def test_the_loss_and_its_gradients_are_those_of_a_dense_softmax(
+    monkeypatch, at_once, scale, num_threads
+):
     monkeypatch.setattr(likelihood, "SCORES_AT_ONCE", at_once)
+    monkeypatch.setattr(likelihood, "SHORTEST_SUM", 4)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: num_threads)
     for ours, plain in zip(*both(bags(), scale), strict=True):
         torch.testing.assert_close(ours, plain, rtol=1e-5, atol=2e-6 * scale)
 
 
 @pytest.mark.parametrize("at_once", [1 << 23, 5 * 13])
-def test_in_mixed_precision_only_the_factors_of_products_are_rounded(monkeypatch, at_once):
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_in_mixed_precision_only_the_factors_of_products_are_rounded(
+    monkeypatch, at_once, num_threads
+):
     monkeypatch.setattr(likelihood, "SCORES_AT_ONCE", at_once)
+    monkeypatch.setattr(likelihood, "SHORTEST_SUM", 4)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: num_threads)
     exact, _ = both(bags())
     rounded, _ = both(bags(), dtype=torch.bfloat16)
     assert {one.dtype for one in rounded} == {torch.float32}
