@@ -63,7 +63,10 @@ def train(raw: RawJob, arguments: Sequence[str]) -> None:
         if layout.num_processes > 1 and not is_launched():
             launch.launch(layout, job.hosts, arguments)
             return
-        algorithm.fit(job)
+        from sm_dl.engine import denormals  # noqa: PLC0415 - torch, which only fitting loads
+
+        with denormals.taken_for_zero():  # before torch starts its threads
+            algorithm.fit(job)
         if machine.rank() == 0:
             report.draw(job.paths.report)
 

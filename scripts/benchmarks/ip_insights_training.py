@@ -26,7 +26,7 @@ from sm_dl.algorithms.ip_insights.hyperparameters import IPInsightsHyperparamete
 from sm_dl.algorithms.ip_insights.module import IPInsightsModule
 from sm_dl.algorithms.ip_insights.network import NUM_PREFIX_ROWS, PREFIX_BITS, prefix_rows
 from sm_dl.algorithms.ip_insights.training import build_network
-from sm_dl.engine.denormals import denormals_as_zero
+from sm_dl.engine import denormals
 from sm_dl.engine.losses import sums_of
 from sm_dl.engine.place import Place, address
 from sm_dl.engine.strategy import hardware
@@ -75,7 +75,7 @@ def ours(table: Table, settings: IPInsightsHyperparameters) -> Callable[[int], f
 
     def run(num_steps: int) -> float:
         started = time.perf_counter()
-        with denormals_as_zero():
+        with denormals.taken_for_zero():
             for step in range(num_steps):  # what `sm_dl.engine.run.Run` does for a batch
                 torch.manual_seed(address(settings.seed, 0, step, 0))
                 with torch.autocast("cpu", enabled=is_bf16):

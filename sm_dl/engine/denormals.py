@@ -7,12 +7,14 @@ import torch
 
 
 @contextmanager
-def denormals_as_zero() -> Iterator[None]:
+def taken_for_zero() -> Iterator[None]:
     """Take such numbers for zero in this thread, and in those it starts, for a while.
 
-    The gradient of a pair that is told apart for sure, sigmoid(-90), is one of them; they bring
-    nothing, and made whole epochs of IP Insights take four times as long. The state before cannot be
-    asked for: at the end they are numbers again, as torch has it.
+    Adam's mean of a row that no longer occurs falls to such a number and stays one, and its update then
+    takes two to three times as long; the gradient of a pair that is told apart for sure, sigmoid(-90), is
+    one from the beginning. Threads that torch has started before go on as they were: enter this before
+    its first operation on a large tensor. The state before cannot be asked for: at the end such numbers
+    are numbers again in this thread, as torch has it.
     """
     torch.set_flush_denormal(True)
     try:

@@ -19,7 +19,7 @@ from sm_dl.algorithms.ip_insights.folded import FoldedNetwork
 from sm_dl.algorithms.ip_insights.hashing import Words
 from sm_dl.algorithms.ip_insights.network import IPInsightsNetwork
 from sm_dl.content_types import CSV, JSON, JSON_LINES, MediaType
-from sm_dl.engine.denormals import denormals_as_zero
+from sm_dl.engine import denormals
 
 PAIRS_AT_ONCE = 1 << 12
 """What fits the caches of a processor: with 20,000 addresses the same layers take twice as long."""
@@ -77,7 +77,7 @@ class IPInsightsPredictor:
         return codec.encode(answer, media_type)
 
     @torch.inference_mode()
-    @denormals_as_zero()
+    @denormals.taken_for_zero()
     def scores(self, hash_N: Words, address_N: Addresses) -> npt.NDArray[np.float32]:
         """Return the inner products of entities and addresses, shape (N,).
 
@@ -101,7 +101,7 @@ class IPInsightsPredictor:
         return FoldedNetwork(self.network) if FoldedNetwork.fits(self.network) else None
 
     @torch.inference_mode()
-    @denormals_as_zero()
+    @denormals.taken_for_zero()
     def vectors(self, request: PairRequest) -> Vectors:
         """Return the vectors whose products the scores are, and which entities are known."""
         parts = [

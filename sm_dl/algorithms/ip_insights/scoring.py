@@ -22,7 +22,6 @@ from sm_dl.algorithms.ip_insights.network import IPInsightsNetwork
 from sm_dl.content_types import CSV
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.data.source import channel_files
-from sm_dl.engine.denormals import denormals_as_zero
 from sm_dl.engine.place import Place
 from sm_dl.files import write_atomically
 from sm_dl.job import stop
@@ -60,7 +59,6 @@ class Scored:
 
 
 @torch.inference_mode()
-@denormals_as_zero()
 def score(
     network: IPInsightsNetwork, table: Table, source: ChannelSource, bad: BadRecords
 ) -> Scored:

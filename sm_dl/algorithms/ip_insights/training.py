@@ -21,7 +21,6 @@ from sm_dl.contract.metrics import MetricLog
 from sm_dl.data.bad_records import BadRecords
 from sm_dl.engine import fit as engine
 from sm_dl.engine import machine
-from sm_dl.engine.denormals import denormals_as_zero
 from sm_dl.engine.strategy import LightningPrecision, Plan, hardware, plan_of
 from sm_dl.files import beside_the_model
 from sm_dl.job import stop
@@ -52,7 +51,7 @@ def fit(job: Job[IPInsightsHyperparameters]) -> None:
     log = MetricLog(ALGORITHM.metrics, job.hosts.current, is_printing=machine.rank() == 0)
     batches = EpochBatches(tables["train"], hyperparameters, _sharing(job, layout))
     module = IPInsightsModule(network, hyperparameters, batches)
-    with stop.deferred(), denormals_as_zero():
+    with stop.deferred():
         result = engine.fit(
             module,
             batches,
