@@ -93,6 +93,7 @@ def quiet(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "num_cpus", lambda: 4)
     monkeypatch.setenv(machine.THREADS_VARIABLE, "2")
     monkeypatch.setattr(machine, "_keep_freed_memory", lambda: None)
+    monkeypatch.setattr(machine.time, "sleep", lambda _seconds: None)
     for name in (*machine.WAIT_VARIABLES, "LOCAL_WORLD_SIZE"):
         monkeypatch.setenv(name, "")  # so that it is restored
         monkeypatch.delenv(name)
@@ -146,13 +147,22 @@ def test_a_number_of_threads_that_is_none_is_left_to_openmp(quiet, monkeypatch):
     assert waiting() == ASLEEP  # as many as there are processors are assumed
 
 
-def test_what_runs_for_a_moment_is_no_neighbour(quiet, monkeypatch):
+@pytest.mark.parametrize("seconds", [0.001, 0.2])
+def test_what_runs_for_a_moment_or_starts_beside_the_job_is_no_neighbour(
+    quiet, monkeypatch, seconds
+):
     quiet.write_text("procs_running 9\n")
-    monkeypatch.setattr(
-        machine.time, "sleep", lambda s: s and quiet.write_text("procs_running 1\n")
-    )
+    slept: list[float] = []
+
+    def sleep(pause):
+        slept.append(pause)
+        if sum(slept) > seconds:
+            quiet.write_text("procs_running 1\n")
+
+    monkeypatch.setattr(machine.time, "sleep", sleep)
     machine.prepare(is_training=True)
     assert waiting() == {}
+    assert sum(slept) < seconds + 0.2
 
 
 @pytest.mark.parametrize("text", [None, "cpu  1 2 3 4\n"])
