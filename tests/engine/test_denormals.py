@@ -4,20 +4,9 @@ import os
 import subprocess
 import sys
 
-import pytest
 import torch
 
 from sm_dl.engine import denormals
-
-IN_TWO_THREADS = """
-import torch
-from contextlib import nullcontext
-from sm_dl.engine import denormals
-{before}
-with denormals.taken_for_zero():
-    halves = (torch.full((1 << 20,), 1e-30) * 1e-10).chunk(2)
-print(torch.get_num_threads(), [int(half.view(torch.int32).ne(0).sum()) for half in halves])
-"""
 
 
 def _product() -> float:
@@ -31,23 +20,7 @@ def test_denormals_are_zero_within_and_numbers_after():
     assert (before > 0, within, _product()) == (True, 0.0, before)
 
 
-@pytest.mark.parametrize(
-    ("before", "left"),
-    [("", [0, 0]), ("torch.ones(1 << 20).exp()", [0, 1 << 19])],
-    ids=["before torch has threads", "afterwards, for the first alone"],
-)
-def test_threads_take_them_for_zero_that_start_within(before, left):
-    printed = subprocess.run(
-        [sys.executable, "-c", IN_TWO_THREADS.format(before=before)],
-        env=os.environ | {"OMP_NUM_THREADS": "2"},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert printed == f"2 {left}\n"
-
-
-def test_a_training_has_no_thread_of_torch_s_before_it_takes_them_for_zero(tmp_path):
+def test_a_training_takes_them_for_zero_in_all_threads_of_torch(tmp_path):
     channel = tmp_path / "train"
     channel.mkdir()
     (channel / "a.json").write_text("{}")
@@ -57,7 +30,7 @@ def test_a_training_has_no_thread_of_torch_s_before_it_takes_them_for_zero(tmp_p
         " hyperparameters: {time_freq: D, prediction_length: 2, context_length: 2, epochs: 1}}"
     )
     code = (
-        "import sys, torch; from sm_dl import registry, train;"
+        "import sys, torch; from sm_dl import train;"
         "from sm_dl.algorithms.deepar import training;"
         "training.fit = lambda job: print((torch.full((1 << 20,), 1e-30) * 1e-10).count_nonzero().item());"
         "sys.exit(train.main(sys.argv[1:]))"
