@@ -65,7 +65,6 @@ class Run:
         # what Fabric looks for anew each time, at the cost of 2 % of a small step
         self._training_step = self.trained.training_step
         self._make_step = self._updating.step if self._has_scaler else self.optimizer.step
-        self._backward = fabric.backward if self._has_scaler else Tensor.backward
         module.on_fit_start()
         self._batches_of = batches_of
         self._validation_batches_of = validation_batches_of
@@ -148,7 +147,7 @@ class Run:
             loss["total"] = loss["total"] * math.nan
         sums = self.ranks.sum(sums_of(loss))
         self._updating.zero_grad()
-        self._backward(self._objective(loss["total"], sums))
+        self.fabric.backward(self._objective(loss["total"], sums))
         total, count, *others = sums.tolist()
         if count > 0:  # else no rank observed anything, and there is nothing to learn
             self._update(total)
